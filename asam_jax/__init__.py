@@ -1,0 +1,1 @@
+"""Adaptive Sharpness-Aware Minimization (ASAM) and SAM for JAX and Optax."""

@@ -1,0 +1,1 @@
+"""One runnable module a paper artefact: `python -m experiments.<name> --help`."""
