@@ -6,7 +6,7 @@ of Deep Neural Networks", ICML 2021, sections 3 and 4.
 A tree is here a flat dictionary from a name ("head/kernel") to an array.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -25,7 +25,7 @@ def flatten(tree: Any) -> Arrays:
     return {name: np.asarray(leaf, np.float64) for name, leaf in flat.items()}
 
 
-def unflatten(flat: Arrays) -> Any:
+def unflatten(flat: Mapping[str, Any]) -> Any:
     return traverse_util.unflatten_dict(flat, sep="/")
 
 

@@ -242,14 +242,18 @@ def test_compiles_with_traced_radius_and_eta():
         assert_trees_close(climb(params, grads, rho, eta), expected, rtol=1e-6)
 
 
-def test_gradients_of_the_radius_exist():
-    # eps is linear in rho, so that rho can itself be learned or swept under vmap.
-    params, grads = cast((PARAMS, GRADS), "float32")
-    climb = lambda rho: asam_jax.perturbation(params, grads, rho)
-    assert_trees_close(jax.jacobian(climb)(0.3), climb(1.0), rtol=1e-6)
-    swept = jax.vmap(climb)(jnp.array([0.1, 0.2]))
-    expected = jax.tree.map(lambda *x: jnp.stack(x), climb(0.1), climb(0.2))
-    assert_trees_close(swept, expected, rtol=1e-6)
+@pytest.mark.xfail(
+    strict=True, reason="XLA copies the scalars of the norm into every leaf's kernel"
+)
+@pytest.mark.parametrize("p", [2, jnp.inf])
+def test_the_compiled_program_grows_linearly_with_the_number_of_leaves(p):
+    climb = jax.jit(lambda w: asam_jax.perturbation(w, w, 0.1, p=p))
+
+    def lines(num_leaves):
+        compiled = climb.lower([jnp.ones(3)] * num_leaves).compile()
+        return (compiled.as_text() or "").count("\n")
+
+    assert lines(40) < 2.1 * lines(20)
 
 
 ONE = {"kernel": jnp.ones(2)}
