@@ -91,6 +91,14 @@ def test_crops_and_flips_differ_between_epochs(train):
     assert np.mean([np.any(one[label] != two[label]) for label in one]) > 0.9
 
 
+def test_half_of_the_images_are_mirrored():
+    ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[None, :, None], 60, axis=0)
+    example = {"image": encode(np.tile(ramp, 3), "png").getvalue(), "label": 0}
+    (batch,) = first_batches([example] * 200, 1, batch=200)
+    mirrored = batch.images[:, 4, 0, 0] > batch.images[:, 4, -1, 0]
+    assert 70 < np.sum(mirrored) < 130
+
+
 def test_processes_share_the_batches_of_one(train):
     whole = first_batches(train, 6)
     halves = zip(
