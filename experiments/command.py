@@ -75,12 +75,17 @@ def run(
     options: RunOptions,
 ) -> Outcome:
     """Trains one seed of a config in its run folder, and draws its curves."""
-    path = pathlib.Path(options.run_dir).expanduser() / config.name / f"seed{seed}"
+    path = run_path(config, seed, options)
     folder = open_run_folder(path, {"seed": seed, **to_json(config)})
     task = make_task(config, seed=seed, data_dir=options.data_dir)
     outcome = train(task, folder, seed=seed, cadence=cadence, options=options)
     draw_curves(outcome.folder.metrics, outcome.folder.curves)
     return outcome
+
+
+def run_path(config: Config, seed: int, options: RunOptions) -> pathlib.Path:
+    """Returns the run folder of a seed of a config."""
+    return pathlib.Path(options.run_dir).expanduser() / config.name / f"seed{seed}"
 
 
 def _parse(presets: Mapping[str, Any], config_type: type, description: str):

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from experiments.training.config import Ascent
-from experiments.training.image_config import ImageConfig, ImageData
+from experiments.training.image_config import Dataset, ImageConfig, ImageData
 
 METHODS = ("sgd", "sam", "asam")
 CIFAR_NETS = (
@@ -29,7 +29,7 @@ def ascent(method: str, rho: float) -> Ascent:
     return Ascent(rho=rho, normalization=shape)
 
 
-def cifar(dataset: str, net: str, method: str) -> ImageConfig:
+def cifar(dataset: Dataset, net: str, method: str) -> ImageConfig:
     """Returns a cell of the CIFAR tables; SGD trains twice as long, at equal cost."""
     config = ImageConfig(
         name=f"{dataset}-{net}-{method}",
@@ -86,9 +86,10 @@ def imagenet(method: str) -> ImageConfig:
 
 
 def _cifar_presets() -> Iterator[ImageConfig]:
+    datasets: tuple[Dataset, ...] = ("cifar10", "cifar100")
     for method in METHODS:
         yield small(method)
-        for dataset in ("cifar10", "cifar100"):
+        for dataset in datasets:
             for net in CIFAR_NETS:
                 yield cifar(dataset, net, method)
         for percent in NOISE_PERCENT:

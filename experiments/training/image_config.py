@@ -1,18 +1,20 @@
 """What a run of image classification is."""
 
 import dataclasses
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from tyro.conf import OmitArgPrefixes
 
 from experiments.training.config import Ascent
+
+Dataset: TypeAlias = Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageData:
     """The images and what is done to them."""
 
-    dataset: Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
+    dataset: Dataset
     """Name of the prepared TFDS data set."""
     augmentation: Literal["none", "crop-flip", "autoaugment"] = "crop-flip"
     """crop-flip pads by 4, crops and mirrors; autoaugment adds the CIFAR policy."""

@@ -3,6 +3,7 @@
 import functools
 import itertools
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +30,15 @@ STATISTICS = {
     "imagenet2012": augment.IMAGENET,
 }
 EVALUATION_BATCH = 500
+
+
+class Batch(NamedTuple):
+    """What a step trains on."""
+
+    images: jax.Array
+    """Normalized, float32 [batch, height, width, channel]."""
+    labels: jax.Array
+    """int32 [batch]."""
 
 
 def image_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
@@ -88,7 +98,7 @@ def _rows(order, start: int, num_steps: int) -> Iterator[np.ndarray]:
 
 def augmented(
     inputs: tuple[ImageSet, jax.Array], key: jax.Array, *, data: ImageData
-) -> ImageSet:
+) -> Batch:
     """Gathers a batch and varies it, inside the compiled step.
 
     Args:
@@ -97,10 +107,11 @@ def augmented(
         data: What to do.
 
     Returns:
-        Normalized images float32 [batch, height, width, channel], labels int32 [batch].
+        The batch.
     """
     train, indices = inputs
-    images, labels = jnp.take(train.images, indices, axis=0), train.labels[indices]
+    images = jnp.take(jnp.asarray(train.images), indices, axis=0)
+    labels = jnp.asarray(train.labels)[indices]
     crop_key, flip_key, policy_key, cutout_key = jax.random.split(key, 4)
     if data.augmentation != "none":
         images = augment.random_crop(crop_key, images, padding=4)
@@ -110,7 +121,7 @@ def augmented(
     images = augment.normalize(images, STATISTICS[data.dataset])
     if data.cutout:
         images = augment.cutout(cutout_key, images, size=data.cutout)
-    return ImageSet(images, labels)
+    return Batch(images, labels)
 
 
 def classification_loss(net: Net, num_classes: int, config: ImageConfig):
@@ -123,7 +134,7 @@ def classification_loss(net: Net, num_classes: int, config: ImageConfig):
 
     def loss_fn(params, model_state, batch, key):
         images, labels = batch
-        compute_params = optax.tree.cast(params, dtype)
+        compute_params: Any = optax.tree.cast(params, dtype)
         logits, model_state = net.apply(
             compute_params, model_state, images.astype(dtype), True, key
         )
