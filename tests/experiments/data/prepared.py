@@ -16,15 +16,15 @@ def encode(image: np.ndarray, image_format: str) -> io.BytesIO:
     return file
 
 
-def prepare(
+def make_builder(
     data_dir: pathlib.Path,
     name: str,
     splits: dict[str, list[np.ndarray]],
     *,
     image_format: str = "png",
     file_format: str = "array_record",
-) -> None:
-    """Prepares images, labelled by their index, as TFDS data set `name`."""
+) -> tfds.core.DatasetBuilder:
+    """Returns a TFDS builder called `name` of images that their index labels."""
     upstream = tfds.builder_cls(name)
     channels = next(iter(splits.values()))[0].shape[-1]
 
@@ -52,4 +52,4 @@ def prepare(
             for label, image in enumerate(splits[split]):
                 yield label, {"image": encode(image, image_format), "label": label}
 
-    Builder(data_dir=data_dir, file_format=file_format).download_and_prepare()
+    return Builder(data_dir=data_dir, file_format=file_format)

@@ -13,7 +13,7 @@ from experiments.data.imagenet import (
     train_batches,
 )
 from experiments.data.resized_crop import center_crop
-from tests.experiments.data.prepared import encode, prepare
+from tests.experiments.data.prepared import encode, make_builder
 
 NUM = 21
 ALONE = Share(0, 1)
@@ -37,7 +37,9 @@ IMAGES = make_images()
 def data_dir(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("tfds")
     splits = {"train": IMAGES, "validation": IMAGES}
-    prepare(data_dir, "imagenet2012", splits, image_format="jpeg")
+    make_builder(
+        data_dir, "imagenet2012", splits, image_format="jpeg"
+    ).download_and_prepare()
     return data_dir
 
 

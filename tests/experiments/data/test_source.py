@@ -6,7 +6,7 @@ import pytest
 
 from experiments.data.augment import CIFAR10
 from experiments.data.source import load_images, open_source
-from tests.experiments.data.prepared import prepare
+from tests.experiments.data.prepared import make_builder
 
 IMAGES = list(
     np.random.default_rng(0).integers(256, size=(5, 32, 32, 3), dtype=np.uint8)
@@ -17,8 +17,10 @@ GREY = list(np.random.default_rng(0).integers(256, size=(3, 28, 28, 1), dtype=np
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("tfds")
-    prepare(data_dir, "cifar10", {"train": IMAGES, "test": IMAGES[:2]})
-    prepare(data_dir, "fashion_mnist", {"train": GREY})
+    make_builder(
+        data_dir, "cifar10", {"train": IMAGES, "test": IMAGES[:2]}
+    ).download_and_prepare()
+    make_builder(data_dir, "fashion_mnist", {"train": GREY}).download_and_prepare()
     return data_dir
 
 
