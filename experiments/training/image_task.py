@@ -3,7 +3,6 @@
 import functools
 import itertools
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,12 @@ from experiments.data.images import ImageSet
 from experiments.data.order import epoch_order, steps_per_epoch
 from experiments.nets import IMAGE_NETS
 from experiments.nets.functional import Net
+from experiments.training.classification import (
+    Batch,
+    classification_loss,
+    means,
+    weighted_totals,
+)
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_data import load_splits
 from experiments.training.optimizer import sgd
@@ -30,15 +35,6 @@ STATISTICS = {
     "imagenet2012": augment.IMAGENET,
 }
 EVALUATION_BATCH = 500
-
-
-class Batch(NamedTuple):
-    """What a step trains on."""
-
-    images: jax.Array
-    """Normalized, float32 [batch, height, width, channel]."""
-    labels: jax.Array
-    """int32 [batch]."""
 
 
 def image_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
@@ -124,65 +120,26 @@ def augmented(
     return Batch(images, labels)
 
 
-def classification_loss(net: Net, num_classes: int, config: ImageConfig):
-    """Returns the loss: cross-entropy with smoothed labels, a mean over the batch.
-
-    It casts parameters and images to the compute dtype, and so is what the ascent,
-    which perturbs in float32, asks for.
-    """
-    dtype = jnp.dtype(config.precision)
-
-    def loss_fn(params, model_state, batch, key):
-        images, labels = batch
-        compute_params: Any = optax.tree.cast(params, dtype)
-        logits, model_state = net.apply(
-            compute_params, model_state, images.astype(dtype), True, key
-        )
-        targets = optax.smooth_labels(
-            jax.nn.one_hot(labels, num_classes), config.label_smoothing
-        )
-        losses = optax.softmax_cross_entropy(logits, targets)
-        metrics = {
-            "loss": jnp.sum(losses),
-            "accuracy": jnp.sum(jnp.argmax(logits, axis=-1) == labels) * 1.0,
-            "count": jnp.full([], len(labels), jnp.float32),
-        }
-        return jnp.mean(losses), (model_state, metrics)
-
-    return loss_fn
-
-
 def _evaluator(net: Net, splits: dict[str, ImageSet], data: ImageData):
     """Returns the function that measures every split, each example exactly once."""
     splits = jax.device_put(splits, replicated())
 
     @jax.jit
-    def totals(params, model_state, images: ImageSet, indices, weights):
-        batch = augment.normalize(
-            jnp.take(images.images, indices, axis=0), STATISTICS[data.dataset]
+    def totals(params, model_state, split: ImageSet, indices, weights):
+        images = jnp.take(jnp.asarray(split.images), indices, axis=0)
+        images = augment.normalize(images, STATISTICS[data.dataset])
+        logits, _ = net.apply(params, model_state, images, False)
+        return weighted_totals(logits, jnp.asarray(split.labels)[indices], weights)
+
+    def measure(params, model_state, split: ImageSet) -> dict[str, float]:
+        batches = evaluation_batches(
+            len(split.labels), EVALUATION_BATCH, num_shards=data_mesh().size
         )
-        labels = images.labels[indices]
-        logits, _ = net.apply(params, model_state, batch, False)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        correct = jnp.argmax(logits, axis=-1) == labels
-        return jnp.sum(weights * losses), jnp.sum(weights * correct)
+        return means(
+            totals(params, model_state, split, *shard_batch(batch))
+            for batch in zip(*batches, strict=True)
+        )
 
-    def evaluate(params, model_state):
-        result = {}
-        for name, split in splits.items():
-            num = len(split.labels)
-            batches = zip(
-                *evaluation_batches(num, EVALUATION_BATCH, num_shards=data_mesh().size),
-                strict=True,
-            )
-            sums = [
-                totals(params, model_state, split, *shard_batch(batch))
-                for batch in batches
-            ]
-            loss, correct = (
-                sum(x.item() for x in xs) for xs in zip(*sums, strict=True)
-            )
-            result[name] = {"loss": loss / num, "accuracy": correct / num}
-        return result
-
-    return evaluate
+    return lambda params, model_state: {
+        name: measure(params, model_state, split) for name, split in splits.items()
+    }
