@@ -66,11 +66,11 @@ def train_batches(
     size: int,
     share: Share,
     readers: Readers,
+    start: int,
 ) -> grain.IterDataset[ImageSet]:
     """Streams training batches without end, shuffled anew in each epoch.
 
-    As in `order.epoch_order`, an epoch is whole batches: what fills none is dropped. To
-    resume, use the iterator's own `get_state` and `set_state`.
+    As in `order.epoch_order`, an epoch is whole batches: what fills none is dropped.
 
     Args:
         source: Examples with encoded images.
@@ -79,6 +79,7 @@ def train_batches(
         size: The side of the crops, in pixels.
         share: This process's share of the batch.
         readers: How to read in parallel.
+        start: The number of batches already taken, to resume there.
 
     Returns:
         This process's batches, images uint8 [batch / processes, size, size, 3].
@@ -93,7 +94,8 @@ def train_batches(
     # global order, not with the process's.
     dataset = grain.MapDataset.source(source).seed(seed).shuffle().random_map(augment)
     dataset = dataset[: steps * batch_size][share.process :: share.num_processes]
-    return _read(dataset.repeat().batch(batch_size // share.num_processes), readers)
+    batches = dataset.repeat().batch(batch_size // share.num_processes)
+    return _read(batches[start:], readers)
 
 
 def evaluate_batches(

@@ -1,0 +1,49 @@
+"""The sharpness-aware gradient: one climb, then the gradient there."""
+
+import jax
+import optax
+
+from ._perturbation import perturbation
+from ._precision import at_least_float32, cast_like
+from ._typing import GradFn, Normalization, PyTree, Where
+from ._validation import check_like
+
+
+def gradient_at_worst(
+    grad_fn: GradFn,
+    params: PyTree,
+    grads: PyTree,
+    rho: jax.typing.ArrayLike,
+    *,
+    normalization: Normalization,
+    p: float,
+    mask: Where | None,
+) -> PyTree:
+    """The gradient at w + eps, where eps is the perturbation that `grads` gives.
+
+    Args:
+        grad_fn: Parameters, in float32 at least, to gradients.
+        params: The parameters w.
+        grads: The gradients that are climbed, like `params`.
+        rho: The radius of the ball.
+        normalization: Parameters to the diagonal of T_w.
+        p: The norm of the ball.
+        mask: The leaves that are perturbed; None for all.
+
+    Returns:
+        What `grad_fn` returns at w + eps, in the dtypes of `grads`.
+    """
+    eps = perturbation(params, grads, rho, normalization=normalization, p=p, mask=mask)
+    perturbed = optax.tree.add(jax.tree.map(at_least_float32, params), eps)
+    try:
+        ascended = grad_fn(perturbed)
+    except Exception as error:
+        error.add_note(
+            "asam_jax called grad_fn with w + eps, a tree like the params that it was "
+            f"given: {jax.tree.structure(perturbed)}. If these are not your "
+            "parameters, a wrapper such as optax.flatten has changed them: put it "
+            "after the ascent, optax.chain(asam_jax.asam(rho), optax.flatten(...))."
+        )
+        raise
+    check_like("grad_fn(params)", ascended, params)
+    return cast_like(ascended, grads)

@@ -1,0 +1,110 @@
+"""The sharpness-aware gradient as a drop-in for `jax.value_and_grad`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ._ascent import gradient_at_worst
+from ._groups import group_arguments
+from ._normalization import elementwise
+from ._typing import Normalization, Where
+from ._validation import check_nonnegative, check_p
+
+
+def value_and_grad(
+    loss_fn: Callable[..., Any],
+    *,
+    rho: jax.typing.ArrayLike,
+    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    p: float = 2,
+    mask: Where | None = None,
+    has_aux: bool = False,
+    num_groups: int = 1,
+    batch_argnums: int | Sequence[int] | None = None,
+) -> Callable[..., tuple[Any, Any]]:
+    r"""The loss at w and its gradient at w + eps, like `jax.value_and_grad`.
+
+    .. math::
+      L(w), \quad \nabla L(w + \epsilon), \quad
+      \epsilon = \mathrm{perturbation}(w, \nabla L(w), \rho)
+
+    The loss and aux are those of the clean pass at w, so that BatchNorm statistics
+    and metrics come from there, once a step. Both passes see the same arguments, and
+    so the same dropout masks.
+
+    With ``num_groups=m`` the batch is split into m groups of consecutive examples,
+    each of which climbs its own perturbation (m-sharpness), all at once by `jax.vmap`:
+    m perturbations are in memory together. Shard the batch over the devices and let m
+    be their number, and each device climbs by itself.
+
+    Args:
+        loss_fn: ``loss_fn(params, *args, **kwargs)`` to a real scalar, a mean over the
+            batch, or to ``(scalar, aux)``. The perturbed parameters come in float32 at
+            least.
+        rho: The radius of the ball, >= 0, a number or an array.
+        normalization: Parameters to the diagonal of T_w, as in `perturbation`.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, as in `perturbation`.
+        has_aux: Whether `loss_fn` returns aux beside the loss.
+        num_groups: m, the number of groups; 1 is one perturbation for the whole batch.
+        batch_argnums: The positions of the arguments that are split on axis 0, counted
+            as in `jax.grad` (params is 0); all after params by default. The others, and
+            keyword arguments, go to each group whole. PRNG keys (`jax.random.key`), in
+            either, are folded with the index of the group.
+
+    Returns:
+        A function with the arguments of `loss_fn` that returns ``(loss, grads)`` or
+        ``((loss, aux), grads)``. Over groups, loss and gradients are averaged and aux
+        is stacked on a leading axis of m.
+
+    Raises:
+        ValueError: If `rho` is negative or not finite, `p` is unknown, or the groups do
+            not divide the batch.
+
+    Example:
+        >>> import asam_jax, jax.numpy as jnp
+        >>> loss_fn = lambda w, x: jnp.mean((x @ w) ** 2)
+        >>> w, x = jnp.array([1.0, 1.0]), jnp.eye(2)
+        >>> loss, grads = asam_jax.value_and_grad(loss_fn, rho=0.5)(w, x)
+        >>> loss, grads.round(2)
+        (Array(1., dtype=float32), Array([1.35, 1.35], dtype=float32))
+
+    References:
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021; Foret et al.,
+        `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 4.1 (m-sharpness).
+    """
+    check_nonnegative("rho", rho)
+    check_p(p)
+    if num_groups < 1:
+        raise ValueError(f"num_groups must be at least 1, got {num_groups}.")
+
+    def one_group(params, *args, **kwargs):
+        value, grads = jax.value_and_grad(loss_fn, has_aux=has_aux)(
+            params, *args, **kwargs
+        )
+
+        def grad_fn(perturbed):
+            result = jax.grad(loss_fn, has_aux=has_aux)(perturbed, *args, **kwargs)
+            return result[0] if has_aux else result
+
+        return value, gradient_at_worst(
+            grad_fn, params, grads, rho, normalization=normalization, p=p, mask=mask
+        )
+
+    def all_groups(params, *args, **kwargs):
+        grouped, arguments_of_group = group_arguments(
+            args, kwargs, num_groups, batch_argnums
+        )
+
+        def group(part):
+            group_args, group_kwargs = arguments_of_group(part)
+            return one_group(params, *group_args, **group_kwargs)
+
+        value, grads = jax.vmap(group)(grouped)
+        loss, aux = value if has_aux else (value, None)
+        mean_loss, grads = jax.tree.map(lambda x: jnp.mean(x, axis=0), (loss, grads))
+        return (mean_loss, aux) if has_aux else mean_loss, grads
+
+    return one_group if num_groups == 1 else all_groups

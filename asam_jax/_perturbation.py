@@ -1,0 +1,164 @@
+"""The ascent: the worst perturbation of the parameters in a ball around them."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from ._normalization import elementwise
+from ._precision import at_least_float32
+from ._selection import select
+from ._typing import Normalization, PyTree, Where
+from ._validation import (
+    check_like,
+    check_nonnegative,
+    check_p,
+    check_perturbable,
+    check_unmasked,
+)
+
+
+def perturbation(
+    params: PyTree,
+    grads: PyTree,
+    rho: jax.typing.ArrayLike,
+    *,
+    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    p: float = 2,
+    mask: Where | None = None,
+) -> PyTree:
+    r"""The perturbation that raises a linear loss most within the ball.
+
+    .. math::
+      \epsilon = \arg\max_\epsilon
+        \{ \langle g, \epsilon \rangle : \|T_w^{-1} \epsilon\|_p \le \rho \}
+      = \begin{cases}
+        \rho \, T_w^2 g / \|T_w g\|_2 & p = 2 \\
+        \rho \, T_w \, \mathrm{sign}(g) & p = \infty
+      \end{cases}
+
+    The norm runs over all leaves together. Everything is computed in float32 at least
+    (float64 for float64 leaves), from gradients scaled by a power of two, so that no
+    square of them overflows or underflows.
+
+    Where the gradient is zero or not finite there is no direction, and
+    :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
+    `rho` that turns out not finite. (XLA takes denormal numbers for zero on some
+    backends, the CPU among them.)
+
+    Args:
+        params: The parameters w, a tree of floating or complex arrays.
+        grads: The gradients g at w, like `params`. Those of complex leaves as
+            `jax.grad` returns them: they are conjugated here, so that the step ascends.
+        rho: The radius, >= 0.
+        normalization: Parameters to the diagonal of T_w: `elementwise`, `filterwise`,
+            `identity` or any function from parameters to scales that broadcast to them.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, all by default: a tree of booleans or a
+            function ``(path, leaf) -> bool``. The others get 0 and are left out of the
+            norm.
+
+    Returns:
+        A tree like `params`, in float32 at least.
+
+    Raises:
+        ValueError: If `rho` is negative or not finite, `p` is unknown, the trees do not
+            match, or nothing is left to perturb.
+        TypeError: If a parameter that is not masked out is neither floating nor
+            complex.
+
+    Example:
+        >>> import asam_jax, jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([5.0])}
+        >>> grads = {"kernel": jnp.array([[3.0, 1.0]]), "bias": jnp.array([0.0])}
+        >>> eps = asam_jax.perturbation(
+        ...     params, grads, rho=0.1, normalization=asam_jax.identity())
+        >>> [round(float(x), 4) for x in eps["kernel"][0]]
+        [0.0949, 0.0316]
+        >>> eps = asam_jax.perturbation(params, grads, rho=0.1)
+        >>> [round(float(x), 4) for x in eps["kernel"][0]]
+        [0.0842, 0.1111]
+
+    References:
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3; Foret
+        et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 2.
+    """
+    check_nonnegative("rho", rho)
+    check_p(p)
+    check_unmasked(params)
+    check_like("grads", grads, params)
+    kept = select(True if mask is None else mask, params)
+    check_perturbable(params, kept)
+
+    params = jax.tree.map(at_least_float32, params)
+    scales = normalization(params)
+    _check_scales(scales, params)
+
+    # Leaves that are masked out may be integers with float0 gradients: not touched.
+    kept_grads, kept_scales = _kept(grads, kept), _kept(scales, kept)
+    kept_grads = [jnp.conj(at_least_float32(grad)) for grad in kept_grads]
+    kept_grads, has_direction = _rescaled(kept_grads)
+    radius = jnp.where(has_direction & jnp.isfinite(rho), rho, 0)
+    maximise = _maximise_euclidean if p == 2 else _maximise_infinity
+    eps = iter(maximise(kept_scales, kept_grads, radius))
+    return jax.tree.map(
+        lambda w, keep: next(eps).astype(w.dtype) if keep else jnp.zeros_like(w),
+        params,
+        kept,
+    )
+
+
+def _kept(tree: PyTree, kept: PyTree) -> list:
+    leaves = zip(jax.tree.leaves(tree), jax.tree.leaves(kept), strict=True)
+    return [leaf for leaf, keep in leaves if keep]
+
+
+def _check_scales(scales: PyTree, params: PyTree) -> None:
+    if jax.tree.structure(scales) != jax.tree.structure(params):
+        raise ValueError(
+            "normalization must return a tree with the structure of params.\n"
+            f"  params: {jax.tree.structure(params)}\n"
+            f"  returned: {jax.tree.structure(scales)}"
+        )
+
+    def check(path, scale, param):
+        shape, expected = jnp.shape(scale), jnp.shape(param)
+        padded = (1,) * (len(expected) - len(shape)) + shape
+        if len(padded) != len(expected) or any(
+            size not in (1, full) for size, full in zip(padded, expected, strict=True)
+        ):
+            raise ValueError(
+                f"the scale at {jax.tree_util.keystr(path)} has shape {shape}, which "
+                f"does not broadcast to the parameter's {expected}."
+            )
+
+    jax.tree_util.tree_map_with_path(check, scales, params)
+
+
+def _rescaled(grads: list) -> tuple[list, jax.Array]:
+    """Scales gradients to magnitudes up to about 1, and tells if they have a direction.
+
+    The scale is a power of two, so that it rounds nothing. Gradients that are zero or
+    not finite become 0.
+    """
+    peaks = [jnp.max(jnp.abs(grad), initial=0) for grad in grads]
+    peak = functools.reduce(jnp.maximum, peaks)  # NaN if one gradient is
+    has_direction = (peak > 0) & jnp.isfinite(peak)
+    _, exponent = jnp.frexp(peak)
+    largest = -int(jnp.finfo(peak.dtype).minexp)
+    unit = jnp.ldexp(jnp.ones_like(peak), jnp.clip(-exponent, -largest, largest))
+    return [jnp.where(has_direction, grad * unit, 0) for grad in grads], has_direction
+
+
+def _maximise_euclidean(scales: list, grads: list, rho: jax.Array) -> list:
+    """``rho * T^2 g / ||T g||_2``, leaf by leaf."""
+    scaled_grads = [scale * grad for scale, grad in zip(scales, grads, strict=True)]
+    squares = [jnp.sum(jnp.real(x * jnp.conj(x))) for x in scaled_grads]
+    norm = jnp.sqrt(functools.reduce(jnp.add, squares))
+    factor = jnp.where(norm > 0, rho / jnp.where(norm > 0, norm, 1), 0)
+    return [scale * (factor * x) for scale, x in zip(scales, scaled_grads, strict=True)]
+
+
+def _maximise_infinity(scales: list, grads: list, rho: jax.Array) -> list:
+    """``rho * T sign(g)``, leaf by leaf."""
+    return [rho * scale * jnp.sign(g) for scale, g in zip(scales, grads, strict=True)]

@@ -1,0 +1,26 @@
+"""The precision of the ascent: float32 at least, whatever the parameters' dtype."""
+
+import jax
+import jax.numpy as jnp
+
+from ._typing import PyTree
+
+
+def at_least_float32(leaf: jax.typing.ArrayLike) -> jax.Array:
+    """Casts a floating or complex leaf up to 32-bit precision; keeps all others.
+
+    A perturbation is small against the weight that it is added to. In bfloat16
+    ``1 + 0.003`` is ``1``: the step of the ascent would vanish. In float16 the
+    squares in a norm overflow above 256.
+    """
+    leaf = jnp.asarray(leaf)
+    if not jnp.issubdtype(leaf.dtype, jnp.inexact):
+        return leaf
+    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
+
+
+def cast_like(tree: PyTree, like: PyTree) -> PyTree:
+    """Casts each leaf of `tree` to the dtype of its counterpart in `like`."""
+    return jax.tree.map(
+        lambda leaf, other: jnp.asarray(leaf).astype(jnp.result_type(other)), tree, like
+    )

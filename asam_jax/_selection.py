@@ -1,0 +1,109 @@
+"""Which leaves of a parameter tree are meant."""
+
+import re
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from ._typing import KeyPath, PyTree, Where
+
+_WEIGHT_WORDS = {
+    *("weight", "weights", "kernel", "kernels", "scale", "gamma"),
+    *("embedding", "embeddings"),
+}
+_OTHER_WORDS = {"bias", "biases", "offset", "beta"}
+_WEIGHT_LETTERS = {"w"}
+_OTHER_LETTERS = {"b"}
+
+
+def is_weight(path: KeyPath, leaf: Any) -> bool:
+    """Tells weights, which ASAM normalizes, from biases, which it does not.
+
+    The official code normalizes each parameter whose name contains ``weight``:
+    in PyTorch the kernels, the embeddings and the scales of normalization layers.
+    This is that rule for the names that JAX libraries use. The path is read from
+    the leaf backwards up to the first name that is recognised:
+
+    * ``kernel``, ``weight``, ``scale``, ``gamma``, ``embedding`` or ``w``, also as
+      a word within a name (``weight_ih``, ``q_kernel``, ``w1``): a weight;
+    * ``bias``, ``offset``, ``beta`` or ``b``, likewise: not a weight.
+
+    A leaf with no recognised name on its path is a weight if it has two axes or
+    more.
+
+    Args:
+        path: The leaf's key path, as ``jax.tree_util.tree_map_with_path`` gives it.
+        leaf: The leaf, an array or anything with ``ndim``.
+
+    Returns:
+        Whether the leaf is a weight.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> params = {"conv": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.ones(4)}}
+        >>> jax.tree_util.tree_map_with_path(is_weight, params)
+        {'conv': {'bias': False, 'kernel': True}}
+
+    References:
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3 (no
+        bias normalization), and its official code.
+    """
+    for entry in reversed(path):
+        recognised = _recognise(entry)
+        if recognised is not None:
+            return recognised
+    return np.ndim(leaf) >= 2
+
+
+def _recognise(entry: Any) -> bool | None:
+    """Whether a path entry names a weight (True), another kind (False), or neither."""
+    name = getattr(entry, "key", getattr(entry, "name", None))
+    if not isinstance(name, str):
+        return None
+    name = re.sub(r"\d+$", "", name.lower()).rstrip("_")
+    if name in _WEIGHT_LETTERS | _OTHER_LETTERS:
+        return name in _WEIGHT_LETTERS
+    for word in reversed(name.split("_")):
+        if word in _WEIGHT_WORDS | _OTHER_WORDS:
+            return word in _WEIGHT_WORDS
+    return None
+
+
+def select(where: Where, tree: PyTree) -> PyTree:
+    """Evaluates `where` on a tree.
+
+    Args:
+        where: A function ``(path, leaf) -> bool``, or a tree of booleans with the
+            structure of `tree` or of a prefix of it.
+        tree: The tree.
+
+    Returns:
+        A tree of Python booleans with the structure of `tree`.
+
+    Raises:
+        ValueError: If the tree of booleans does not fit `tree`.
+        TypeError: If a value of it is not one static boolean.
+    """
+    if callable(where):
+        chosen = jax.tree_util.tree_map_with_path(where, tree)
+    else:
+        try:
+            chosen = jax.tree.broadcast(where, tree)
+        except ValueError as error:
+            raise ValueError(
+                "the tree of booleans must have the structure of the parameters or of "
+                f"a prefix of them: got {jax.tree.structure(where)} for parameters "
+                f"{jax.tree.structure(tree)}."
+            ) from error
+    return jax.tree.map(_static_bool, chosen)
+
+
+def _static_bool(value: Any) -> bool:
+    if isinstance(value, Tracer) or np.shape(value) != ():
+        raise TypeError(
+            "a mask or `where` must give one Python boolean a leaf, fixed when the "
+            f"step is compiled; got {value!r}."
+        )
+    return bool(value)
