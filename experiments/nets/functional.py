@@ -101,9 +101,11 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
 
     def apply(params, model_state, x, train, key=None):
         model = nnx.merge(graph, params, model_state, streams)
-        if not train:
+        if train:
+            model.train()
+        else:
             model.eval()
-        elif streams:
+        if train and streams:
             _seed(model, key)
         logits = model(x).astype(jnp.float32)
         return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
