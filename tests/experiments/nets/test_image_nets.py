@@ -71,6 +71,23 @@ def build(name):
     return net, *jax.eval_shape(net.init, jax.random.key(0))
 
 
+@functools.cache
+def convolutions(name):
+    """Outputs of the convolutions, for parameters and images in bfloat16."""
+    net, params, model_state = build(name)
+
+    def evaluate(params, model_state, x):
+        params, x = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), (params, x))
+        return net.apply(params, model_state, x, False)
+
+    jaxpr = jax.make_jaxpr(evaluate)(params, model_state, images(name))
+    return [
+        eqn.outvars[0].aval
+        for eqn in jaxpr.eqns
+        if eqn.primitive.name == "conv_general_dilated"
+    ]
+
+
 def lower_gradient(name):
     net, params, model_state = build(name)
 
@@ -95,18 +112,13 @@ def test_the_number_of_parameters_is_the_published_one(name):
 
 @every_net
 def test_each_resolution_has_its_convolutions(name):
-    net, params, model_state = build(name)
-
-    def evaluate(params, model_state, x):
-        return net.apply(params, model_state, x, False)
-
-    jaxpr = jax.make_jaxpr(evaluate)(params, model_state, images(name))
-    heights = Counter(
-        eqn.outvars[0].aval.shape[1]
-        for eqn in jaxpr.eqns
-        if eqn.primitive.name == "conv_general_dilated"
-    )
+    heights = Counter(output.shape[1] for output in convolutions(name))
     assert heights == CONVOLUTIONS[name]
+
+
+@every_net
+def test_bfloat16_reaches_every_convolution(name):
+    assert all(output.dtype == jnp.bfloat16 for output in convolutions(name))
 
 
 @every_net
