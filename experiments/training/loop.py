@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     state: TrainState
     folder: RunFolder
     interrupted: bool
-    """Whether it was asked to stop before its end. It is saved."""
+    """Whether it was asked to stop. It is saved, and may be at its end."""
 
 
 def train(
@@ -70,8 +70,8 @@ def train(
     stop = min(end, options.max_steps or end)
 
     with (
-        Checkpoints(folder.checkpoints) as checkpoints,
         catch_interruption() as interruption,
+        Checkpoints(folder.checkpoints) as checkpoints,
     ):
         state = checkpoints.restore_newest(initial())
         start = int(state.step)
@@ -96,8 +96,8 @@ def train(
                     _check_finite(state, checkpoints)
                     checkpoints.save(step, state)
                 if stopping:
-                    return Outcome(state, folder, interrupted=step < end)
-    return Outcome(state, folder, interrupted=False)
+                    break
+    return Outcome(state, folder, interruption.requested)
 
 
 def _is_due(step: int, every: int, end: int) -> bool:
