@@ -53,7 +53,7 @@ def train(
     Raises:
         RunFolderError: If the disk has no room for the checkpoints.
         CheckpointError: If a checkpoint cannot be written, or none can be read.
-        NonFiniteLossError: If the loss is not finite.
+        NonFiniteLossError: If the loss or an update is not finite.
     """
     initial = jax.jit(
         lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
@@ -132,6 +132,6 @@ def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
         else f"The last good checkpoint is that of step {saved}."
     )
     raise NonFiniteLossError(
-        f"the loss at step {step} is not finite. {where} Try a lower learning rate or "
-        "a smaller rho, in another run folder."
+        f"the loss or the update of step {step} is not finite. {where} Try a lower "
+        "learning rate or a smaller rho, in another run folder."
     )
