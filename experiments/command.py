@@ -23,7 +23,7 @@ EXPECTED_ERRORS = (
     RunFolderError,
     CheckpointError,
     NonFiniteLossError,
-    FileNotFoundError,
+    OSError,
     ImportError,
     ValueError,
 )

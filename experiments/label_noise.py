@@ -109,15 +109,21 @@ def grids(study: Study) -> dict[str, tuple[float, ...]]:
 
 
 def chosen_rho(runs: list[Run], method: str, noise_rate: float, seed: int) -> float:
-    """Returns the rho with the best last accuracy on the validation split."""
+    """Returns the rho with the best last accuracy on the validation split.
+
+    The smallest of several best ones, whichever run has finished first.
+    """
     tried = [
         run
         for run in runs
         if (method, noise_rate, seed)
         == (method_of(run), run.config["data"]["noise_rate"], run.config["seed"])
     ]
-    best = max(tried, key=lambda run: run.series("validation", "accuracy")[-1])
-    return best.config["ascent"]["rho"]
+    accuracy_and_rho = [
+        (run.series("validation", "accuracy")[-1], run.config["ascent"]["rho"])
+        for run in tried
+    ]
+    return max(accuracy_and_rho, key=lambda pair: (pair[0], -pair[1]))[1]
 
 
 def main(study: Study) -> None:

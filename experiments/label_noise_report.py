@@ -35,8 +35,8 @@ def write_report(
         name: str(x) if isinstance(x, pathlib.Path) else x for name, x in study.items()
     }
     write_json(out / "label_noise.json", {**record, "study": study, "runs": results})
-    (out / "label_noise.md").write_text(_tables(results))
-    _draw(results, out / "label_noise.png")
+    (out / "label_noise.md").write_text(_tables(results, study["seeds"][0]))
+    _draw(results, study["seeds"][0], out / "label_noise.png")
 
 
 def _result(run: Run) -> dict[str, Any]:
@@ -58,17 +58,17 @@ def _select(results, **wanted):
     return [r for r in results if all(r[name] == x for name, x in wanted.items())]
 
 
-def _chosen(results, noise_rate, method):
-    """The runs of the rho with the best validation accuracy at the first seed."""
+def _chosen(results, noise_rate, method, first_seed):
+    """The runs of the rho that `label_noise.chosen_rho` chooses."""
     tried = _select(results, noise_rate=noise_rate, method=method)
-    if not tried:
+    first = _select(tried, seed=first_seed)
+    if not first:
         return []
-    first = _select(tried, seed=tried[0]["seed"])
-    best = max(first, key=lambda result: result["last_validation_accuracy"])
+    best = max(first, key=lambda run: (run["last_validation_accuracy"], -run["rho"]))
     return _select(tried, rho=best["rho"])
 
 
-def _tables(results) -> str:
+def _tables(results, first_seed) -> str:
     lines = []
     for noise_rate in sorted({result["noise_rate"] for result in results}):
         lines += [
@@ -78,7 +78,7 @@ def _tables(results) -> str:
             "|---|---|---|---|---|---|",
         ]
         for method, label in LABELS.items():
-            runs = _chosen(results, noise_rate, method)
+            runs = _chosen(results, noise_rate, method, first_seed)
             if not runs:
                 lines.append(f"| {label} | | 0 | not run | | |")
                 continue
@@ -96,13 +96,15 @@ def _tables(results) -> str:
     return "\n".join(lines)
 
 
-def _draw(results, path: pathlib.Path) -> None:
+def _draw(results, first_seed, path: pathlib.Path) -> None:
     rates = sorted({result["noise_rate"] for result in results})
     figure = matplotlib.figure.Figure(figsize=(8, 3.4), layout="constrained")
     panels = figure.subplots(1, len(rates), squeeze=False)[0]
     for axes, noise_rate in zip(panels, rates, strict=True):
         for method in ("sam", "asam"):
-            runs = _select(results, noise_rate=noise_rate, method=method, seed=0)
+            runs = _select(
+                results, noise_rate=noise_rate, method=method, seed=first_seed
+            )
             points = sorted(
                 (run["rho"], 100 * run["last_test_accuracy"]) for run in runs
             )
@@ -114,7 +116,9 @@ def _draw(results, path: pathlib.Path) -> None:
                     label=LABELS[method],
                 )
         for method in ("sgd", "sgd-2x"):
-            runs = _select(results, noise_rate=noise_rate, method=method, seed=0)
+            runs = _select(
+                results, noise_rate=noise_rate, method=method, seed=first_seed
+            )
             for run in runs:
                 axes.axhline(
                     100 * run["last_test_accuracy"],

@@ -4,7 +4,7 @@
 
 Each cell is the test accuracy in %: mean ± standard error over (number of) seeds in
 the last epoch, and the mean of each run's maximum over epochs, which is what the paper
-reports. Unfinished runs are left out and named.
+reports. Unfinished runs, and runs of no cell, are left out and named.
 """
 
 import dataclasses
@@ -39,20 +39,25 @@ def group_by_name(runs: list[Run]) -> dict[str, list[Run]]:
     """Groups the runs of a config, which differ by their seed alone.
 
     Raises:
-        ValueError: If runs of one name have different configs.
+        ValueError: If runs of one name have different configs or the same seed.
     """
     groups = defaultdict(list)
     for run in runs:
         groups[run.config["name"]].append(run)
     for name, members in groups.items():
         configs = {json.dumps({**run.config, "seed": None}) for run in members}
-        if len(configs) > 1:
+        seeds = {run.config["seed"] for run in members}
+        if len(configs) > 1 or len(seeds) < len(members):
+            clash = "different configs" if len(configs) > 1 else "the same seed"
             folders = ", ".join(str(run.path) for run in members)
             raise ValueError(
-                f"the runs of {name} have different configs; make their tables one by "
-                f"one: {folders}"
+                f"runs of {name} have {clash}; make their tables one by one: {folders}"
             )
     return dict(groups)
+
+
+def _has_cell(run: Run) -> bool:
+    return run.config["name"].rpartition("-")[2] in METHODS
 
 
 def cell(runs: list[Run]) -> str:
@@ -107,14 +112,16 @@ def main(options: Options) -> None:
     """Prints the table and writes the files."""
     try:
         runs = find_runs(options.runs)
-        groups = group_by_name([run for run in runs if run.is_finished])
+        shown = [run for run in runs if run.is_finished and _has_cell(run)]
+        groups = group_by_name(shown)
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     text = table(groups)
     print(text)
     for run in runs:
-        if not run.is_finished:
-            print(f"left out, unfinished: {run.path}", file=sys.stderr)
+        if run not in shown:
+            why = "no cell of a table" if run.is_finished else "unfinished"
+            print(f"left out, {why}: {run.path}", file=sys.stderr)
     if options.out is not None and groups:
         options.out.mkdir(parents=True, exist_ok=True)
         (options.out / "tables.md").write_text(text)

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
-    """Returns the number of whole batches in an epoch."""
+    """Returns the number of whole batches in an epoch.
+
+    Raises:
+        ValueError: The training set does not fill a batch.
+    """
+    if num_examples < batch_size:
+        raise ValueError(f"{num_examples} examples do not fill a batch of {batch_size}")
     return num_examples // batch_size
 
 
@@ -32,7 +38,5 @@ def epoch_order(
         ValueError: The training set does not fill a batch.
     """
     steps = steps_per_epoch(num_examples, batch_size)
-    if not steps:
-        raise ValueError(f"{num_examples} examples do not fill a batch of {batch_size}")
     order = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)
     return order[: steps * batch_size].reshape(steps, batch_size).astype(jnp.int32)

@@ -43,6 +43,10 @@ class Cadence:
     checkpoint_every: int = 10
     """Epochs between two checkpoints; the last epoch is always saved."""
 
+    def __post_init__(self):
+        """Refuses intervals of nothing."""
+        require_positive(self, "log_every", "eval_every", "checkpoint_every")
+
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
@@ -58,6 +62,20 @@ class RunOptions:
     """Stop after this many steps, saved and ready to resume; the schedule is kept."""
     tensorboard: bool = False
     """Also write TensorBoard logs (needs the extra asam_jax[tensorboard])."""
+
+    def __post_init__(self):
+        """Refuses what would train nothing."""
+        if not self.seed:
+            raise ValueError("--seed needs at least one number")
+        if self.max_steps is not None:
+            require_positive(self, "max_steps")
+
+
+def require_positive(config: Any, *fields: str) -> None:
+    """Raises `ValueError` if a field is less than 1."""
+    for field in fields:
+        if (value := getattr(config, field)) < 1:
+            raise ValueError(f"{field} must be at least 1, got {value}")
 
 
 def to_json(config: Any) -> dict[str, Any]:

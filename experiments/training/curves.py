@@ -7,6 +7,7 @@ import matplotlib
 import matplotlib.figure
 
 from experiments.training.metrics import read_metrics
+from experiments.training.run_folder import naming
 
 COLOURS = {"train": "#555555", "validation": "#E69F00", "test": "#0072B2"}
 
@@ -31,4 +32,5 @@ def draw_curves(metrics: pathlib.Path, path: pathlib.Path) -> None:
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     figure.suptitle("/".join(metrics.parent.parts[-2:]))
-    figure.savefig(path, dpi=120)
+    with naming(path):
+        figure.savefig(path, dpi=120)

@@ -5,7 +5,8 @@ from typing import Literal, TypeAlias
 
 from tyro.conf import OmitArgPrefixes
 
-from experiments.training.config import Ascent
+from experiments.nets import IMAGE_NETS
+from experiments.training.config import Ascent, require_positive
 
 Dataset: TypeAlias = Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
 
@@ -58,6 +59,12 @@ class ImageConfig:
     """s: the target is 1 - s + s / K for the true class, s / K for the others."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the forward and backward pass; parameters and ascent stay float32."""
+
+    def __post_init__(self):
+        """Refuses a run of no step and an unknown net."""
+        require_positive(self, "epochs", "batch_size")
+        if self.net not in IMAGE_NETS:
+            raise ValueError(f"net must be one of {', '.join(IMAGE_NETS)}")
 
     @property
     def summary(self) -> str:

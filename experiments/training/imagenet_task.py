@@ -26,7 +26,7 @@ from experiments.training.classification import (
     means,
     weighted_totals,
 )
-from experiments.training.image_config import ImageConfig
+from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.optimizer import sgd
 from experiments.training.sharding import data_mesh, shard_batch
 from experiments.training.task import Task
@@ -38,7 +38,16 @@ SHARE = Share(process=0, num_processes=1)
 
 
 def imagenet_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
-    """Builds the task of a config; the arguments are those of `image_task`."""
+    """Builds the task of a config; the arguments are those of `image_task`.
+
+    Raises:
+        ValueError: If the config asks for other images than those of the paper.
+    """
+    if config.data != ImageData("imagenet2012"):
+        raise ValueError(
+            "ImageNet is trained on whole, with random resized crops and flips: leave "
+            "the options of the images at their defaults"
+        )
     train, validation = (
         open_imagenet(split, data_dir) for split in ("train", "validation")
     )

@@ -26,7 +26,7 @@ class Outcome(NamedTuple):
     state: TrainState
     folder: RunFolder
     interrupted: bool
-    """Whether it was asked to stop before its end. It is saved."""
+    """Whether it was asked to stop. It is saved, and may be at its end."""
 
 
 def train(
@@ -53,7 +53,7 @@ def train(
     Raises:
         RunFolderError: If the disk has no room for the checkpoints.
         CheckpointError: If a checkpoint cannot be written, or none can be read.
-        NonFiniteLossError: If the loss is not finite.
+        NonFiniteLossError: If the loss or an update is not finite.
     """
     initial = jax.jit(
         lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
@@ -70,8 +70,8 @@ def train(
     stop = min(end, options.max_steps or end)
 
     with (
-        Checkpoints(folder.checkpoints) as checkpoints,
         catch_interruption() as interruption,
+        Checkpoints(folder.checkpoints) as checkpoints,
     ):
         state = checkpoints.restore_newest(initial())
         start = int(state.step)
@@ -96,8 +96,8 @@ def train(
                     _check_finite(state, checkpoints)
                     checkpoints.save(step, state)
                 if stopping:
-                    return Outcome(state, folder, interrupted=step < end)
-    return Outcome(state, folder, interrupted=False)
+                    break
+    return Outcome(state, folder, interruption.requested)
 
 
 def _is_due(step: int, every: int, end: int) -> bool:
@@ -132,6 +132,6 @@ def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
         else f"The last good checkpoint is that of step {saved}."
     )
     raise NonFiniteLossError(
-        f"the loss at step {step} is not finite. {where} Try a lower learning rate or "
-        "a smaller rho, in another run folder."
+        f"the loss or the update of step {step} is not finite. {where} Try a lower "
+        "learning rate or a smaller rho, in another run folder."
     )

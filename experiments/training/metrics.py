@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from experiments.training.run_folder import naming, write_text
+
 TIME_FIELDS = ("seconds", "per_second")
 """The fields that differ between two runs of the same config."""
 
@@ -20,9 +22,8 @@ class MetricsLog:
         are dropped: those steps are taken again.
         """
         lines = [line for line in read_metrics(path) if line["step"] <= after_step]
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        partial.replace(path)
+        write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+        self._path = path
         self.seconds_before = lines[-1]["seconds"] if lines else 0.0
         self._file = path.open("a")
         self._tensorboard = (
@@ -31,9 +32,11 @@ class MetricsLog:
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Appends one line."""
-        self._file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps({"step": step, "split": split, **values})
+        with naming(self._path):
+            self._file.write(line + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
         if self._tensorboard is not None:
             for name, value in values.items():
                 self._tensorboard.add_scalar(f"{split}/{name}", value, step)
@@ -41,7 +44,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Closes the files."""
-        self._file.close()
+        with naming(self._path):
+            self._file.close()
         if self._tensorboard is not None:
             self._tensorboard.close()
 

@@ -1,8 +1,10 @@
 """The folder of a run: RUN_DIR/PRESET/seedK."""
 
+import contextlib
 import json
 import pathlib
 import shutil
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from experiments.training.config import differences
@@ -41,6 +43,8 @@ class RunFolder(NamedTuple):
 def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
     """Makes the folder of a run, or opens it to go on.
 
+    A run that never began to train may still change its config.
+
     Args:
         path: The folder.
         config: Every number of the run, as JSON holds it.
@@ -58,14 +62,15 @@ def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
         probe = path / ".probe"
         probe.write_bytes(b"\0")
         probe.unlink()
-        known = folder.config.read_text() if folder.config.exists() else None
+        begun = folder.metrics.exists() or folder.checkpoints.exists()
+        if not begun or not folder.config.exists():
+            write_text(folder.config, json.dumps(config, indent=2) + "\n")
+        known = json.loads(folder.config.read_text())
     except OSError as error:
         raise RunFolderError(
             f"cannot write the run folder {path}: {error}. Choose another --run-dir."
         ) from error
-    if known is None:
-        write_text(folder.config, json.dumps(config, indent=2) + "\n")
-    elif lines := differences(json.loads(known), config):
+    if lines := differences(known, config):
         raise RunFolderError(
             f"{path} holds a run with another config:\n  "
             + "\n  ".join(lines)
@@ -91,5 +96,16 @@ def check_room(folder: RunFolder, num_bytes: int) -> None:
 def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
+    with naming(partial):
+        partial.write_text(text)
     partial.replace(path)
+
+
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+    """Names the file in an `OSError` that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

@@ -32,7 +32,7 @@ class TrainState(NamedTuple):
     totals: Metrics
     """Sums of the metrics since the last line of the log, float32 []."""
     non_finite_step: jax.Array
-    """The first step whose loss was not finite, -1 if none; int32 []."""
+    """The first step whose loss or update was not finite, -1 if none; int32 []."""
 
 
 def init_state(
@@ -83,7 +83,8 @@ def make_train_step(
             state.params,
             grad_fn=lambda params: jax.grad(loss_at, has_aux=True)(params)[0],
         )
-        is_first_non_finite = (state.non_finite_step < 0) & ~jnp.isfinite(loss)
+        is_finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(updates))
+        is_first_non_finite = (state.non_finite_step < 0) & ~is_finite
         step = state.step + 1
         return TrainState(
             step=step,
