@@ -1,5 +1,7 @@
 """Small networks in plain JAX, on which steps are compiled and counted."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 
@@ -116,3 +118,41 @@ def _convolution(layer, statistics, x, strides=1, momentum=0.9):
         (mean, variance),
     )
     return (x - mean) * jax.lax.rsqrt(variance + 1e-5) * scale + bias, moved
+
+
+def init_mlp(key, sizes=(4, 8, 3)):
+    """The parameters of a perceptron with tanh between its layers.
+
+    Args:
+      key: the random key.
+      sizes: the number of inputs, of each layer's hidden units, and of outputs.
+
+    Returns:
+      ``{"layer<i>": {"kernel", "bias"}}``.
+    """
+    return {
+        f"layer{i}": {
+            "kernel": jax.random.normal(jax.random.fold_in(key, i), shape),
+            "bias": jnp.full(shape[1], 0.1),
+        }
+        for i, shape in enumerate(itertools.pairwise(sizes))
+    }
+
+
+def mlp_loss(params, inputs, targets):
+    """The mean squared error of the perceptron, over the batch and the outputs."""
+    x = inputs
+    for i in range(len(params)):
+        layer = params[f"layer{i}"]
+        x = x @ layer["kernel"] + layer["bias"][None]
+        x = jnp.tanh(x) if i < len(params) - 1 else x
+    return jnp.mean((x - targets) ** 2)
+
+
+def regression_batch(key, size):
+    """Inputs [size, 4] and targets [size, 3] for the perceptron."""
+    input_key, target_key = jax.random.split(key)
+    return (
+        jax.random.normal(input_key, (size, 4)),
+        jax.random.normal(target_key, (size, 3)),
+    )
