@@ -133,7 +133,7 @@ def init_mlp(key, sizes=(4, 8, 3)):
     return {
         f"layer{i}": {
             "kernel": jax.random.normal(jax.random.fold_in(key, i), shape),
-            "bias": jnp.full(shape[1], 0.1),
+            "bias": jnp.full(shape[1], 0.1, jnp.float32),
         }
         for i, shape in enumerate(itertools.pairwise(sizes))
     }
