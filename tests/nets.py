@@ -149,10 +149,10 @@ def mlp_loss(params, inputs, targets):
     return jnp.mean((x - targets) ** 2)
 
 
-def regression_batch(key, size):
-    """Inputs [size, 4] and targets [size, 3] for the perceptron."""
-    input_key, target_key = jax.random.split(key)
-    return (
-        jax.random.normal(input_key, (size, 4)),
-        jax.random.normal(target_key, (size, 3)),
+def regression_batch(key, size, sizes=(4, 3)):
+    """Inputs [size, sizes[0]] and targets [size, sizes[1]] for the perceptron."""
+    keys = jax.random.split(key)
+    return tuple(
+        jax.random.normal(key, (size, features))
+        for key, features in zip(keys, sizes, strict=True)
     )
