@@ -76,6 +76,12 @@ def grad_of_example(params):
     return jax.tree.map(lambda w: jnp.sin(w) + w, params)
 
 
+def first_updates(optimizer):
+    params, grads = example()
+    state = optimizer.init(params)
+    return optimizer.update(grads, state, params, grad_fn=grad_of_example)[0]
+
+
 @pytest.mark.parametrize("parabola", [vector_parabola, filter_parabola])
 def test_it_converges(factory, parabola):
     initial, final = parabola()
@@ -96,16 +102,17 @@ def test_it_ignores_extra_arguments_that_it_does_not_know(factory):
     initial, final = filter_parabola()
     optimizer = optax.chain(factory(rho=0.1), optax.sgd(0.1))
     extra_args = {"value": 1.0, "an_argument_that_nobody_expects": object()}
-    given = make_step(optimizer, final, **extra_args)(initial, optimizer.init(initial))
-    plain = make_step(optimizer, final)(initial, optimizer.init(initial))
-    chex.assert_trees_all_equal(given, plain)
+    arguments = initial, optimizer.init(initial)
+    given = jax.make_jaxpr(make_step(optimizer, final, **extra_args))(*arguments)
+    plain = jax.make_jaxpr(make_step(optimizer, final))(*arguments)
+    assert str(given) == str(plain)
 
 
 def test_its_neighbours_see_their_extra_arguments(factory):
     initial, final = filter_parabola()
     plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=1, cooldown=0)
     optimizer = optax.chain(factory(rho=0.1), optax.sgd(0.1), plateau)
-    step = make_step(optimizer, final, value=jnp.array(1.0))
+    step = jax.jit(make_step(optimizer, final, value=jnp.array(1.0)))
     params, opt_state = initial, optimizer.init(initial)
     for _ in range(4):
         params, opt_state = step(params, opt_state)
@@ -129,11 +136,10 @@ def test_injected_hyperparameters_act_as_given_ones(name, factory, rho):
     params, grads = example()
     inject = optax.inject_hyperparams(factory, static_args=STATIC[name])
     injected, plain = inject(rho=rho), factory(rho=rho)
+    update = jax.jit(functools.partial(injected.update, grad_fn=grad_of_example))
     injected_state, state = jax.jit(injected.init)(params), plain.init(params)
     for _ in range(3):
-        given, injected_state = jax.jit(
-            functools.partial(injected.update, grad_fn=grad_of_example)
-        )(grads, injected_state, params)
+        given, injected_state = update(grads, injected_state, params)
         updates, state = plain.update(grads, state, params, grad_fn=grad_of_example)
         assert_close(given, updates)
         chex.assert_trees_all_equal(injected_state.inner_state.step, state.step)
@@ -144,11 +150,7 @@ def test_an_injected_rho_can_be_changed_in_the_state(name, factory):
     optimizer = optax.inject_hyperparams(factory, static_args=STATIC[name])(rho=0.5)
     state = optax.tree.set(optimizer.init(params), rho=jnp.array(0.2))
     changed, _ = optimizer.update(grads, state, params, grad_fn=grad_of_example)
-    plain = factory(rho=0.2)
-    expected, _ = plain.update(
-        grads, plain.init(params), params, grad_fn=grad_of_example
-    )
-    assert_close(changed, expected)
+    assert_close(changed, first_updates(factory(rho=0.2)))
 
 
 def test_an_injected_eta_can_be_changed_in_the_state():
@@ -157,11 +159,7 @@ def test_an_injected_eta_can_be_changed_in_the_state():
     optimizer = inject(rho=0.5, eta=0.01)
     state = optax.tree.set(optimizer.init(params), eta=jnp.array(3.0))
     changed, _ = optimizer.update(grads, state, params, grad_fn=grad_of_example)
-    plain = asam_jax.asam(rho=0.5, eta=3.0)
-    expected, _ = plain.update(
-        grads, plain.init(params), params, grad_fn=grad_of_example
-    )
-    assert_close(changed, expected)
+    assert_close(changed, first_updates(asam_jax.asam(rho=0.5, eta=3.0)))
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ def test_the_sharding_of_the_state_is_stable_on_an_explicit_mesh(factory):
 def test_donated_parameters_and_state_are_given_up(factory):
     initial, final = filter_parabola()
     optimizer = optax.chain(factory(rho=0.1), optax.sgd(0.1, momentum=0.9))
-    step = make_step(optimizer, final)
+    step = jax.jit(make_step(optimizer, final))
     expected, donated = [(initial, optimizer.init(initial)) for _ in range(2)]
     donated = jax.tree.map(jnp.copy, donated)
     donating = jax.jit(step, donate_argnums=(0, 1))
@@ -249,7 +247,7 @@ def test_a_scan_is_the_loop(factory):
     initial, final = filter_parabola()
     schedule = optax.linear_schedule(0.5, 0.1, 4)
     optimizer = optax.chain(factory(rho=schedule), optax.sgd(0.1, momentum=0.9))
-    step = make_step(optimizer, final)
+    step = jax.jit(make_step(optimizer, final))
     carry = initial, optimizer.init(initial)
     scanned, _ = jax.lax.scan(lambda carry, _: (step(*carry), None), carry, length=5)
     for _ in range(5):
@@ -274,8 +272,4 @@ def test_the_state_counts_steps_and_the_schedule_reads_them(factory):
     for number, rho in enumerate([0.0, 0.0, 0.5, 0.5]):
         assert int(state.step) == number
         updates, state = scheduled.update(grads, state, params, grad_fn=grad_of_example)
-        constant = factory(rho=rho)
-        expected, _ = constant.update(
-            grads, constant.init(params), params, grad_fn=grad_of_example
-        )
-        assert_close(updates, expected)
+        assert_close(updates, first_updates(factory(rho=rho)))
