@@ -95,11 +95,6 @@ def test_the_state_is_one_counter(name):
 
 # XLA repeats cheap scalar work, such as a maximum over leaves, in each fusion that
 # reads its result: 121 s of compilation for 400 leaves, where 10 s will do.
-@pytest.mark.xfail(
-    strict=True,
-    reason="has_direction and the scale of _rescaled are a chain of comparisons over "
-    "all leaves, repeated in each fusion that selects by them",
-)
 @pytest.mark.parametrize("p", [2, jnp.inf])
 def test_the_compiled_ascent_grows_linearly_with_the_number_of_leaves(p):
     def num_instructions(num_leaves):
