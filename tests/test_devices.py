@@ -26,12 +26,12 @@ REPLICATED = {"layer0": {"kernel": P(), "bias": P()}}
 grad_fn = jax.grad(nets.mlp_loss)
 
 
-def climb(params, grads):
-    """``w + rho T^2 g / ||T g||``, with ``T = |w| + eta`` for kernels, 1 for biases."""
+def climb(params, grads, bias_scale):
+    """``w + rho T^2 g / ||T g||``, with ``T = |w| + eta`` for kernels."""
     scales = {
         name: {
             "kernel": jnp.abs(layer["kernel"]) + ETA,
-            "bias": jnp.ones_like(layer["bias"]),
+            "bias": jnp.full_like(layer["bias"], bias_scale),
         }
         for name, layer in params.items()
     }
@@ -41,14 +41,16 @@ def climb(params, grads):
 
 
 @functools.cache
-def step_by_groups(num_groups):
+def step_by_groups(num_groups, bias_scale=1):
     """The step that averages the gradients of one group after the other."""
+
+    def ascended(*part):
+        perturbed = climb(PARAMS, gradient(PARAMS, *part), bias_scale)
+        return gradient(perturbed, *part)
+
     gradient = jax.jit(grad_fn)
-    parts = zip(*[jnp.split(x, num_groups) for x in BATCH], strict=True)
-    ascended = [
-        gradient(climb(PARAMS, gradient(PARAMS, *part)), *part) for part in parts
-    ]
-    mean = jax.tree.map(lambda *grads: sum(grads) / num_groups, *ascended)
+    parts = [jnp.split(x, num_groups) for x in BATCH]
+    mean = jax.tree.map(lambda *grads: sum(grads) / num_groups, *map(ascended, *parts))
     return jax.tree.map(lambda w, g: w - LEARNING_RATE * g, PARAMS, mean)
 
 
@@ -166,6 +168,19 @@ def test_under_shard_map_each_device_climbs_by_itself(check_vma):
     params, opt_state = step(PARAMS, optimizer.init(PARAMS), *BATCH)
     assert_close(params, step_by_groups(8))
     assert int(opt_state[0].step) == 1
+
+
+def test_under_shard_map_parameters_that_are_masked_out_have_their_own_gradient_too():
+    # They are not moved by a perturbation that varies: without a cast their gradient
+    # would be summed over the devices.
+    mask = {"layer0": {"kernel": True, "bias": False}}
+    ascent = asam_jax.asam(RHO, ETA, axis_name="data", mask=mask)
+    optimizer = optimizer_per_device("data", ascent)
+    cast = make_varying("data")
+    step = functools.partial(step_on_each_device, optimizer, cast=cast)
+    step = sharded(step, make_mesh(AxisType.Auto))
+    params, _ = step(PARAMS, optimizer.init(PARAMS), *BATCH)
+    assert_close(params, step_by_groups(8, bias_scale=0))
 
 
 def test_under_shard_map_parameters_may_vary_already():
