@@ -169,4 +169,4 @@ def _divide(x: jax.typing.ArrayLike, y: jax.Array, where: jax.Array) -> jax.Arra
     it would copy into the loop of every leaf, and with it the sum over all leaves:
     compile time would grow with the square of their number, 20 s at 200.
     """
-    return x / jnp.where(where, y, jnp.inf)
+    return jnp.asarray(x) / jnp.where(where, y, jnp.inf)

@@ -20,8 +20,10 @@ def check_nonnegative(name: str, value: Any) -> None:
     if isinstance(value, numbers.Real):
         if not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {value}.")
-    elif not isinstance(value, (jax.Array, np.ndarray)):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}.")
+    elif not isinstance(value, (jax.Array, np.ndarray)) or value.ndim:
+        raise TypeError(
+            f"{name} must be a number or an array without axes, got {value!r}."
+        )
 
 
 def check_p(p: Any) -> None:
@@ -29,7 +31,8 @@ def check_p(p: Any) -> None:
     if not isinstance(p, numbers.Real) or p not in (2, math.inf):
         raise ValueError(
             f"p must be 2 or jax.numpy.inf, got {p!r}. Under optax.inject_hyperparams "
-            'pass static_args=("p", "normalization", "mask", "axis_name").'
+            'pass static_args=("p", "normalization", "mask", "axis_name") for asam, '
+            'static_args=("p", "mask", "axis_name") for sam.'
         )
 
 

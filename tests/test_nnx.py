@@ -6,7 +6,6 @@ import chex
 import jax
 import jax.numpy as jnp
 import optax
-import pytest
 from flax import nnx
 from flax.nnx import filterlib
 
@@ -90,7 +89,6 @@ def test_statistics_and_counters_move_once_and_in_the_clean_pass():
     )
 
 
-@pytest.mark.xfail(strict=True, reason="nnx.split returns the model's own variables")
 def test_both_passes_draw_the_same_dropout_mask():
     model = make_model()
     params = nnx.state(model, nnx.Param)
@@ -103,7 +101,6 @@ def test_both_passes_draw_the_same_dropout_mask():
     assert difference > 0.1 * optax.tree.norm(first)
 
 
-@pytest.mark.xfail(strict=True, reason="nnx.split returns the model's own variables")
 def test_at_rho_zero_the_step_is_the_plain_one():
     model, plain = make_model(), make_model()
     nnx.jit(train_step)(model, make_optimizer(model, rho=0.0), INPUTS)

@@ -256,7 +256,6 @@ def test_a_mask_that_is_an_array(mask):
         update(asam_jax.asam(mask=mask))
 
 
-@pytest.mark.xfail(strict=True, reason="bool() takes any value; None is dropped")
 @pytest.mark.parametrize(
     "mask",
     [
