@@ -22,7 +22,7 @@ def check_nonnegative(name: str, value: Any) -> None:
             raise ValueError(f"{name} must be finite and >= 0, got {value}.")
     elif not isinstance(value, (jax.Array, np.ndarray)) or value.ndim:
         raise TypeError(
-            f"{name} must be a number or an array without axes, got {value!r}."
+            f"{name} must be a number or an array of shape (): {value!r}."
         )
 
 
