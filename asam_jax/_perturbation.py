@@ -47,40 +47,41 @@ def perturbation(
     backends, the CPU among them.)
 
     Args:
-      params: the parameters w, a tree of floating or complex arrays.
-      grads: the gradients g at w, like `params`. Those of complex leaves as
-        `jax.grad` returns them: they are conjugated here, so that the step ascends.
-      rho: the radius, >= 0.
-      normalization: parameters to the diagonal of T_w: `elementwise`, `filterwise`,
-        `identity` or any function from parameters to scales that broadcast to them.
-      p: the norm of the ball, 2 or ``jax.numpy.inf``.
-      mask: the leaves that are perturbed, all by default: a tree of booleans or a
-        function ``(path, leaf) -> bool``. The others get 0 and are left out of the
-        norm.
+        params: The parameters w, a tree of floating or complex arrays.
+        grads: The gradients g at w, like `params`. Those of complex leaves as
+            `jax.grad` returns them: they are conjugated here, so that the step ascends.
+        rho: The radius, >= 0.
+        normalization: Parameters to the diagonal of T_w: `elementwise`, `filterwise`,
+            `identity` or any function from parameters to scales that broadcast to them.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, all by default: a tree of booleans or a
+            function ``(path, leaf) -> bool``. The others get 0 and are left out of the
+            norm.
 
     Returns:
-      A tree like `params`, in float32 at least.
+        A tree like `params`, in float32 at least.
 
     Raises:
-      ValueError: if `rho` is negative or not finite, `p` is unknown, the trees do not
-        match, or nothing is left to perturb.
-      TypeError: if a parameter that is not masked out is neither floating nor complex.
+        ValueError: If `rho` is negative or not finite, `p` is unknown, the trees do not
+            match, or nothing is left to perturb.
+        TypeError: If a parameter that is not masked out is neither floating nor
+            complex.
 
     Example:
-      >>> import asam_jax, jax.numpy as jnp
-      >>> params = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([5.0])}
-      >>> grads = {"kernel": jnp.array([[3.0, 1.0]]), "bias": jnp.array([0.0])}
-      >>> eps = asam_jax.perturbation(
-      ...     params, grads, rho=0.1, normalization=asam_jax.identity())
-      >>> [round(float(x), 4) for x in eps["kernel"][0]]
-      [0.0949, 0.0316]
-      >>> eps = asam_jax.perturbation(params, grads, rho=0.1)
-      >>> [round(float(x), 4) for x in eps["kernel"][0]]
-      [0.0842, 0.1111]
+        >>> import asam_jax, jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([5.0])}
+        >>> grads = {"kernel": jnp.array([[3.0, 1.0]]), "bias": jnp.array([0.0])}
+        >>> eps = asam_jax.perturbation(
+        ...     params, grads, rho=0.1, normalization=asam_jax.identity())
+        >>> [round(float(x), 4) for x in eps["kernel"][0]]
+        [0.0949, 0.0316]
+        >>> eps = asam_jax.perturbation(params, grads, rho=0.1)
+        >>> [round(float(x), 4) for x in eps["kernel"][0]]
+        [0.0842, 0.1111]
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3;
-      Foret et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 2.
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3; Foret
+        et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 2.
     """
     check_nonnegative("rho", rho)
     check_p(p)
