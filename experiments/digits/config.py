@@ -67,6 +67,16 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuses settings that cannot be run or compared."""
+        self._check_grids()
+        self._check_sizes()
+        for name in ("learning_rate", "rescaling"):
+            value = getattr(self, name)
+            _require(value > 0, f"--{_option(name)} must be positive: got {value}.")
+        for name in ("eta", "weight_decay"):
+            value = getattr(self, name)
+            _require(value >= 0, f"--{_option(name)} must be at least 0: got {value}.")
+
+    def _check_grids(self) -> None:
         _require(
             len(self.sam_rhos) == len(self.asam_rhos) > 0,
             "--sam-rhos and --asam-rhos must be equally long, so that no method is "
@@ -85,6 +95,8 @@ class Config:
             "--noise-rates must be different shares in [0, 1), such as 0.4 for 40 %: "
             f"got {self.noise_rates}.",
         )
+
+    def _check_sizes(self) -> None:
         for name in ("num_seeds", "epochs", "batch_size", "num_validation"):
             value = getattr(self, name)
             _require(value >= 1, f"--{_option(name)} must be at least 1: got {value}.")
@@ -102,12 +114,6 @@ class Config:
             len(self.hidden_sizes) > 0 and min(self.hidden_sizes) > 0,
             f"--hidden-sizes must be positive: got {self.hidden_sizes}.",
         )
-        for name in ("learning_rate", "rescaling"):
-            value = getattr(self, name)
-            _require(value > 0, f"--{_option(name)} must be positive: got {value}.")
-        for name in ("eta", "weight_decay"):
-            value = getattr(self, name)
-            _require(value >= 0, f"--{_option(name)} must be at least 0: got {value}.")
 
 
 def quick_config() -> Config:

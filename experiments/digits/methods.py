@@ -41,8 +41,8 @@ def methods(config: Config) -> list[Method]:
 
     epochs = config.epochs
     return [
-        Method("SGD", no_ascent, (0.0,), epochs, 1),
-        Method("SGD (2x epochs)", no_ascent, (0.0,), 2 * epochs, 1),
+        Method("SGD, equal steps", no_ascent, (0.0,), epochs, 1),
+        Method("SGD, equal compute", no_ascent, (0.0,), 2 * epochs, 1),
         Method("SAM", asam_jax.sam, config.sam_rhos, epochs, 2),
         Method("ASAM", asam, config.asam_rhos, epochs, 2),
     ]

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from experiments.digits.config import Config
 from experiments.digits.invariance import Climb
-from experiments.digits.results import Estimate, Result, estimate
+from experiments.digits.results import Result
+from experiments.statistics import mean_of
 
 
 def markdown(
@@ -22,7 +23,8 @@ def markdown(
         f"Accuracy in %, mean ± standard error over {config.num_seeds} seeds. rho is "
         f"the best of {len(config.sam_rhos)} for SAM and for ASAM, chosen with "
         "validation labels as noisy as the training labels. The maximum over epochs "
-        "is chosen with the test labels."
+        "is chosen with the test labels. Level: the difference, taken seed by seed, is "
+        "within three standard errors of 0."
     )
     if any(result.chosen_at_edge for result in results):
         caption += " (edge): the end of the grid; a better rho may lie beyond it."
@@ -63,15 +65,10 @@ def _row(result: Result) -> list[str]:
         method.name,
         f"{method.epochs * method.gradients_per_step}",
         f"{result.chosen_rho:g}{edge}" if len(method.rhos) > 1 else "none",
-        _text(estimate(result.train[-1, result.chosen])),
-        _text(estimate(result.last)),
-        _text(estimate(result.maximum)),
+        mean_of(result.train[-1, result.chosen]).percent(),
+        mean_of(result.last).percent(),
+        mean_of(result.maximum).percent(),
     ]
-
-
-def _text(estimated: Estimate) -> str:
-    mean, error = estimated
-    return f"{mean:.1f}" if math.isnan(error) else f"{mean:.1f} ± {error:.1f}"
 
 
 def reading(results: Sequence[Result]) -> str:
@@ -87,24 +84,23 @@ def reading(results: Sequence[Result]) -> str:
     sentences = []
     for rate, by_method in by_rate.items():
         asam = by_method.pop("ASAM")
-        comparisons = [
-            _comparison(asam, other, name) for name, other in by_method.items()
-        ]
+        verdicts = [_verdict(asam, other) for other in by_method.values()]
         sentences.append(
             f"With {100 * rate:g} % wrong labels ASAM reaches "
-            f"{_text(estimate(asam.last))} % and is {_enumeration(comparisons)}."
+            f"{mean_of(asam.last).percent()} %: {'; '.join(verdicts)}."
         )
     return " ".join(sentences)
 
 
-def _comparison(result: Result, other: Result, name: str) -> str:
-    mean, error = estimate(result.last - other.last)
-    if math.isnan(error):
-        return f"{mean:+.1f} points from {name} (one seed: no standard error)"
-    difference = f"{name} ({mean:+.1f} ± {error:.1f})"
-    if abs(mean) <= 3 * error:
-        return f"level with {difference}"
-    return f"{'above' if mean > 0 else 'below'} {difference}"
+def _verdict(result: Result, other: Result) -> str:
+    difference = mean_of(result.last - other.last)
+    sign = "+" if difference.mean > 0 else ""
+    size = f"{other.method.name} ({sign}{difference.percent()} points)"
+    if math.isnan(difference.standard_error):
+        return f"beside {size}, of one seed"
+    if abs(difference.mean) <= 3 * difference.standard_error:
+        return f"level with {size}"
+    return f"{'above' if difference.mean > 0 else 'below'} {size}"
 
 
 def _shifts(curves: Mapping[str, Climb]) -> str:

@@ -1,28 +1,15 @@
 """From the accuracies of all runs to what is reported."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.digits.methods import Method
-
-
-class Estimate(NamedTuple):
-    """A mean over seeds and its standard error, NaN for one seed."""
-
-    mean: float
-    standard_error: float
-
-
-def estimate(values: np.ndarray) -> Estimate:
-    """Estimates the mean of values [seed]."""
-    spread = np.std(values, ddof=1) if len(values) > 1 else math.nan
-    return Estimate(float(np.mean(values)), float(spread / math.sqrt(len(values))))
+from experiments.statistics import Mean, mean_of
 
 
 class Result(NamedTuple):
-    """All runs of a method at a noise rate, accuracies in percent [epoch, rho, seed].
+    """All runs of a method at a noise rate; accuracies in [0, 1], [epoch, rho, seed].
 
     Attributes:
         method: The method.
@@ -40,8 +27,12 @@ class Result(NamedTuple):
 
     @property
     def chosen(self) -> int:
-        """The index of the rho with the best validation accuracy, last epoch."""
-        return int(np.argmax(np.mean(self.validation[-1], axis=-1)))
+        """The index of the rho with the best validation accuracy, last epoch.
+
+        Of several that are equally good it is the smallest rho.
+        """
+        means = np.mean(self.validation[-1], axis=-1, dtype=np.float64)
+        return int(np.argmax(np.round(means, 6)))  # Rounding must not break a tie.
 
     @property
     def chosen_rho(self) -> float:
@@ -78,8 +69,8 @@ class Result(NamedTuple):
             "gradients_per_step": self.method.gradients_per_step,
             "rhos": list(self.method.rhos),
             "chosen_rho": self.chosen_rho,
-            "test_last": estimate(self.last)._asdict(),
-            "test_maximum": estimate(self.maximum)._asdict(),
+            "test_last": _record(mean_of(self.last)),
+            "test_maximum": _record(mean_of(self.maximum)),
             "runs": {
                 "train_last": _rounded(self.train[-1]),
                 "validation_last": _rounded(self.validation[-1]),
@@ -97,5 +88,9 @@ class Result(NamedTuple):
         }
 
 
+def _record(mean: Mean) -> dict[str, float]:
+    return {"mean": mean.mean, "standard_error": mean.standard_error}
+
+
 def _rounded(values: np.ndarray) -> list:
-    return np.round(values, 2).tolist()
+    return np.round(values.astype(np.float64), 4).tolist()

@@ -79,8 +79,8 @@ def _train_all(config: Config, tasks: DigitSplits) -> tuple[list[Result], mlp.Pa
     for i, noise_rate in enumerate(config.noise_rates):
         of_rate = slice(i * num_seeds, (i + 1) * num_seeds)
         for method, _, accuracies in trained:
-            percent = [100 * np.asarray(part)[..., of_rate] for part in accuracies]
-            results.append(Result(method, noise_rate, *percent))
+            parts = [np.asarray(part)[..., of_rate] for part in accuracies]
+            results.append(Result(method, noise_rate, *parts))
     _, sgd_params, _ = trained[0]
     return results, jax.tree.map(lambda leaf: leaf[0], sgd_params)
 

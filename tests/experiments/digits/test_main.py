@@ -20,7 +20,7 @@ def test_quick_run_writes_table_results_and_figures(tmp_path, capsys):
     assert record["config"]["epochs"] == 2
     assert re.fullmatch(r"3\.1\d\..*", record["versions"]["python"])
     assert [result["method"] for result in record["results"]] == [
-        *("SGD", "SGD (2x epochs)", "SAM", "ASAM")
+        *("SGD, equal steps", "SGD, equal compute", "SAM", "ASAM")
     ]
     asam = record["results"][-1]
     assert asam["rhos"] == [0.5, 2.0]
