@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import shutil
 import time
 from typing import Any
 
@@ -86,7 +87,7 @@ def _train_all(config: Config, tasks: DigitSplits) -> tuple[list[Result], mlp.Pa
 
 
 def _progress_bar(config: Config) -> tqdm:
-    """A bar that counts epochs of single runs by what they cost in gradients."""
+    """A bar that counts passes over the training set, one a gradient, of all runs."""
     costs = [
         method.epochs * method.gradients_per_step * len(method.rhos)
         for method in methods(config)
@@ -94,8 +95,8 @@ def _progress_bar(config: Config) -> tqdm:
     num_tasks = len(config.noise_rates) * config.num_seeds
     return tqdm(
         total=sum(costs) * num_tasks,
-        unit=" epochs",
-        dynamic_ncols=True,
+        unit=" passes",
+        ncols=shutil.get_terminal_size().columns,  # 80 where a terminal does not tell
         disable=None,  # where standard error is no terminal
     )
 
