@@ -93,10 +93,13 @@ def _progress_bar(config: Config) -> tqdm:
         for method in methods(config)
     ]
     num_tasks = len(config.noise_rates) * config.num_seeds
+    # tqdm shows nothing in a terminal that does not tell its size; this guesses.
+    terminal = shutil.get_terminal_size()
     return tqdm(
         total=sum(costs) * num_tasks,
         unit=" passes",
-        ncols=shutil.get_terminal_size().columns,  # 80 where a terminal does not tell
+        ncols=terminal.columns,
+        nrows=terminal.lines,
         disable=None,  # where standard error is no terminal
     )
 
