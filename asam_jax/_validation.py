@@ -21,9 +21,7 @@ def check_nonnegative(name: str, value: Any) -> None:
         if not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {value}.")
     elif not isinstance(value, (jax.Array, np.ndarray)) or value.ndim:
-        raise TypeError(
-            f"{name} must be a number or an array of shape (): {value!r}."
-        )
+        raise TypeError(f"{name} must be a number or an array of shape (): {value!r}.")
 
 
 def check_p(p: Any) -> None:
