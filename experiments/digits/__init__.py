@@ -4,7 +4,7 @@ A multilayer perceptron learns scikit-learn's digits, with 40 % of the training 
 wrong and with none. Every rho is tried on a validation split; what is reported is the
 accuracy on clean test labels.
 
-  python -m experiments.digits           # 2 to 3 minutes on 2 CPU cores
+  python -m experiments.digits           # 1 to 3 minutes on 2 CPU cores
   python -m experiments.digits --quick   # seconds: the same, too short to learn from
   python -m experiments.digits --help
 

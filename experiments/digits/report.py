@@ -1,6 +1,5 @@
 """The table and what may be read from it."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 from experiments.digits.config import Config
@@ -93,14 +92,14 @@ def reading(results: Sequence[Result]) -> str:
 
 
 def _verdict(result: Result, other: Result) -> str:
-    difference = mean_of(result.last - other.last)
-    sign = "+" if difference.mean > 0 else ""
-    size = f"{other.method.name} ({sign}{difference.percent()} points)"
-    if math.isnan(difference.standard_error):
-        return f"beside {size}, of one seed"
-    if abs(difference.mean) <= 3 * difference.standard_error:
-        return f"level with {size}"
-    return f"{'above' if difference.mean > 0 else 'below'} {size}"
+    mean, error, num = mean_of(result.last - other.last)
+    name = other.method.name
+    if num == 1:
+        return f"{100 * mean:+z.2f} points from {name}, for one seed"
+    size = f"{100 * mean:+z.2f} ± {100 * error:.2f} points"
+    if abs(mean) <= 3 * error:
+        return f"level with {name} ({size})"
+    return f"{'above' if mean > 0 else 'below'} {name} ({size})"
 
 
 def _shifts(curves: Mapping[str, Climb]) -> str:

@@ -1,4 +1,4 @@
-"""Training: every rho, noise rate and seed of a method in one compiled program."""
+"""Training: every seed, noise rate and rho of a method in one compiled program."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ def train(
     config: Config,
     on_epoch: Callable[[Accuracies], None],
 ) -> tuple[mlp.Params, Accuracies]:
-    """Trains with each rho on each task, all at once.
+    """Trains with each rho on each task, in one program.
 
     Args:
         method: What is trained with.
@@ -82,14 +82,7 @@ def train(
         The trained parameters, with leading axes [rho, task], and the accuracies
         [epoch, rho, task].
     """
-    optimizer = functools.partial(_optimizer, method, config)
-    start = lambda params, rho: (params, optimizer(rho).init(params))
-    run_epoch = functools.partial(_run_epoch, optimizer)
-    # The inner vmap is over tasks, the outer one over rhos.
-    start = jax.jit(jax.vmap(jax.vmap(start, (0, None)), (None, 0)))
-    run_epoch = jax.jit(
-        jax.vmap(jax.vmap(run_epoch, (0, 0, 0, None)), (0, None, None, 0))
-    )
+    start, run_epoch = _programs(functools.partial(_optimizer, method, config))
     rhos = np.asarray(method.rhos, np.float32)
     state = start(params, rhos)
     history = []
@@ -100,6 +93,31 @@ def train(
         on_epoch(history[-1])
     params, _ = jax.device_get(state)
     return params, jax.tree.map(lambda *epochs: np.stack(epochs), *history)
+
+
+def _programs(
+    optimizer: Callable[[jax.Array], optax.GradientTransformationExtraArgs],
+) -> tuple[Callable[..., RunState], Callable[..., tuple[RunState, Accuracies]]]:
+    """What starts all runs and what trains them for an epoch, both compiled."""
+    start_task = lambda params, rho: (params, optimizer(rho).init(params))
+    start_tasks = jax.vmap(start_task, in_axes=(0, None))
+    train_tasks = jax.vmap(
+        functools.partial(_run_epoch, optimizer), in_axes=(0, 0, 0, None)
+    )
+
+    @jax.jit
+    def start(params, rhos):
+        return jax.lax.map(lambda rho: start_tasks(params, rho), rhos)
+
+    @jax.jit
+    def run_epoch(state, tasks, orders, rhos):
+        # One rho after the other, since the states of all together outgrow the cache.
+        return jax.lax.map(
+            lambda of_rho: train_tasks(of_rho[0], tasks, orders, of_rho[1]),
+            (state, rhos),
+        )
+
+    return start, run_epoch
 
 
 def _optimizer(

@@ -71,7 +71,7 @@ def test_reading_says_when_asam_is_behind_or_unsure():
     one_seed = report.reading(
         [result("SGD", [0]), result("SAM", [92]), result("ASAM", [90])]
     )
-    assert "beside SAM (-2.00 points), of one seed" in one_seed
+    assert "-2.00 points from SAM, for one seed" in one_seed
 
 
 def test_table_has_a_row_for_each_result():
