@@ -7,6 +7,7 @@ measurable time to save. As a command it runs what the experiments' commands run
 """
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import jax
@@ -16,7 +17,6 @@ import optax
 from flax import nnx
 
 from experiments.command import main
-from experiments.data.order import epoch_order
 from experiments.nets.batch_norm import BatchNorm
 from experiments.nets.functional import functional
 from experiments.training.config import Ascent
@@ -90,16 +90,14 @@ def tiny_task(config: TinyConfig, *, seed: int, data_dir: str = "") -> Task:
         return jnp.mean(losses), (model_state, metrics)
 
     def inputs(start: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        step = start
-        while True:
+        for step in itertools.count(start):
             epoch, row = divmod(step, STEPS_PER_EPOCH)
-            batch_size = NUM_TRAIN // STEPS_PER_EPOCH
-            order = epoch_order(jax.random.key(seed), epoch, NUM_TRAIN, batch_size)
-            step += 1
-            x = features[np.asarray(order[row])]
-            if step == config.diverge_at:
+            order = np.random.default_rng([seed, epoch]).permutation(NUM_TRAIN)
+            batch = order.reshape(STEPS_PER_EPOCH, -1)[row]
+            x = features[batch]
+            if step + 1 == config.diverge_at:
                 x = np.full_like(x, np.inf)
-            yield shard_batch((x, labels[np.asarray(order[row])]))
+            yield shard_batch((x, labels[batch]))
 
     def prepare(inputs, key):
         x, y = inputs
