@@ -14,6 +14,7 @@ from ._validation import (
     check_nonnegative,
     check_p,
     check_perturbable,
+    check_scales,
     check_unmasked,
 )
 
@@ -92,7 +93,7 @@ def perturbation(
 
     params = jax.tree.map(at_least_float32, params)
     scales = normalization(params)
-    _check_scales(scales, params)
+    check_scales(scales, params)
 
     # Leaves that are masked out may be integers with float0 gradients: not touched.
     kept_grads, kept_scales = _kept(grads, kept), _kept(scales, kept)
@@ -110,28 +111,6 @@ def perturbation(
 def _kept(tree: PyTree, kept: PyTree) -> list:
     leaves = zip(jax.tree.leaves(tree), jax.tree.leaves(kept), strict=True)
     return [leaf for leaf, keep in leaves if keep]
-
-
-def _check_scales(scales: PyTree, params: PyTree) -> None:
-    if jax.tree.structure(scales) != jax.tree.structure(params):
-        raise ValueError(
-            "normalization must return a tree with the structure of params.\n"
-            f"  params: {jax.tree.structure(params)}\n"
-            f"  returned: {jax.tree.structure(scales)}"
-        )
-
-    def check(path, scale, param):
-        shape, expected = jnp.shape(scale), jnp.shape(param)
-        padded = (1,) * (len(expected) - len(shape)) + shape
-        if len(padded) != len(expected) or any(
-            size not in (1, full) for size, full in zip(padded, expected, strict=True)
-        ):
-            raise ValueError(
-                f"the scale at {jax.tree_util.keystr(path)} has shape {shape}, which "
-                f"does not broadcast to the parameter's {expected}."
-            )
-
-    jax.tree_util.tree_map_with_path(check, scales, params)
 
 
 def _rescaled(grads: list) -> list:

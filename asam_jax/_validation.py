@@ -94,3 +94,27 @@ def check_like(name: str, tree: PyTree, params: PyTree) -> None:
             )
 
     jax.tree_util.tree_map_with_path(check, tree, params)
+
+
+def check_scales(scales: PyTree, params: PyTree) -> None:
+    """Refuses what a normalization returned if it does not fit the parameters."""
+    structure, expected = jax.tree.structure(scales), jax.tree.structure(params)
+    if structure != expected:
+        raise ValueError(
+            "normalization must return a tree with the structure of params.\n"
+            f"  params: {expected}\n  returned: {structure}"
+        )
+
+    def check(path, scale, param):
+        shape, full = jnp.shape(scale), jnp.shape(param)
+        try:
+            fits = np.broadcast_shapes(shape, full) == full
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"the scale at {jax.tree_util.keystr(path)} has shape {shape}, which "
+                f"does not broadcast to the parameter's {full}."
+            )
+
+    jax.tree_util.tree_map_with_path(check, scales, params)
