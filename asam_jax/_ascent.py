@@ -22,16 +22,16 @@ def gradient_at_worst(
     """The gradient at w + eps, where eps is the perturbation that `grads` gives.
 
     Args:
-      grad_fn: parameters, in float32 at least, to gradients.
-      params: the parameters w.
-      grads: the gradients that are climbed, like `params`.
-      rho: the radius of the ball.
-      normalization: parameters to the diagonal of T_w.
-      p: the norm of the ball.
-      mask: the leaves that are perturbed; None for all.
+        grad_fn: Parameters, in float32 at least, to gradients.
+        params: The parameters w.
+        grads: The gradients that are climbed, like `params`.
+        rho: The radius of the ball.
+        normalization: Parameters to the diagonal of T_w.
+        p: The norm of the ball.
+        mask: The leaves that are perturbed; None for all.
 
     Returns:
-      What `grad_fn` returns at w + eps, in the dtypes of `grads`.
+        What `grad_fn` returns at w + eps, in the dtypes of `grads`.
     """
     eps = perturbation(params, grads, rho, normalization=normalization, p=p, mask=mask)
     perturbed = optax.tree.add(jax.tree.map(at_least_float32, params), eps)

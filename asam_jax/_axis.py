@@ -16,17 +16,17 @@ def make_varying(params: PyTree, grads: PyTree, axis_name: Any) -> PyTree:
     Parameters that vary over the axis, if only by their type, keep it apart.
 
     Args:
-      params: the parameters.
-      grads: this device's gradients, like `params`.
-      axis_name: the mapped axis, or a tuple of axes.
+        params: The parameters.
+        grads: This device's gradients, like `params`.
+        axis_name: The mapped axis, or a tuple of axes.
 
     Returns:
-      The parameters, varying over the axis.
+        The parameters, varying over the axis.
 
     Raises:
-      ValueError: if the axis is not bound, or the gradients were summed over it.
+        ValueError: If the axis is not bound, or the gradients were summed over it.
     """
-    names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
+    names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
     if not set(names) <= _tracked(names):
         return params  # pmap, or shard_map with check_vma=False: never summed.
 

@@ -40,45 +40,47 @@ def value_and_grad(
     be their number, and each device climbs by itself.
 
     Args:
-      loss_fn: ``loss_fn(params, *args, **kwargs)`` to a real scalar, a mean over the
-        batch, or to ``(scalar, aux)``. The perturbed parameters come in float32 at
-        least.
-      rho: the radius of the ball, >= 0, a number or an array.
-      normalization: parameters to the diagonal of T_w, as in `perturbation`.
-      p: the norm of the ball, 2 or ``jax.numpy.inf``.
-      mask: the leaves that are perturbed, as in `perturbation`.
-      has_aux: whether `loss_fn` returns aux beside the loss.
-      num_groups: m, the number of groups; 1 is one perturbation for the whole batch.
-      batch_argnums: the positions of the arguments that are split on axis 0, counted
-        as in `jax.grad` (params is 0); all after params by default. The others, and
-        keyword arguments, go to each group whole. PRNG keys (`jax.random.key`), in
-        either, are folded with the index of the group.
+        loss_fn: ``loss_fn(params, *args, **kwargs)`` to a real scalar, a mean over the
+            batch, or to ``(scalar, aux)``. The perturbed parameters come in float32 at
+            least.
+        rho: The radius of the ball, >= 0, a number or an array.
+        normalization: Parameters to the diagonal of T_w, as in `perturbation`.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, as in `perturbation`.
+        has_aux: Whether `loss_fn` returns aux beside the loss.
+        num_groups: m, the number of groups; 1 is one perturbation for the whole batch.
+        batch_argnums: The positions of the arguments that are split on axis 0, counted
+            as in `jax.grad` (params is 0); all after params by default. The others, and
+            keyword arguments, go to each group whole. PRNG keys (`jax.random.key`), in
+            either, are folded with the index of the group.
 
     Returns:
-      A function with the arguments of `loss_fn` that returns
-      ``(loss, grads)`` or ``((loss, aux), grads)``. Over groups, loss and gradients
-      are averaged and aux is stacked on a leading axis of m.
+        A function with the arguments of `loss_fn` that returns ``(loss, grads)`` or
+        ``((loss, aux), grads)``. Over groups, loss and gradients are averaged and aux
+        is stacked on a leading axis of m.
 
     Raises:
-      ValueError: if `rho` is negative or not finite, `p` is unknown, or the groups do
-        not divide the batch.
+        ValueError: If `rho` is negative or not finite, `p` is unknown, or the groups do
+            not divide the batch.
 
     Example:
-      >>> import asam_jax, jax.numpy as jnp
-      >>> loss_fn = lambda w, x: jnp.mean((x @ w) ** 2)
-      >>> w, x = jnp.array([1.0, 1.0]), jnp.eye(2)
-      >>> loss, grads = asam_jax.value_and_grad(loss_fn, rho=0.5)(w, x)
-      >>> loss, grads.round(2)
-      (Array(1., dtype=float32), Array([1.35, 1.35], dtype=float32))
+        >>> import asam_jax, jax.numpy as jnp
+        >>> loss_fn = lambda w, x: jnp.mean((x @ w) ** 2)
+        >>> w, x = jnp.array([1.0, 1.0]), jnp.eye(2)
+        >>> loss, grads = asam_jax.value_and_grad(loss_fn, rho=0.5)(w, x)
+        >>> loss, grads.round(2)
+        (Array(1., dtype=float32), Array([1.35, 1.35], dtype=float32))
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021; Foret et al.,
-      `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 4.1 (m-sharpness).
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021; Foret et al.,
+        `SAM <https://arxiv.org/abs/2010.01412>`_, 2021, section 4.1 (m-sharpness).
     """
     check_nonnegative("rho", rho)
     check_p(p)
-    if num_groups < 1:
-        raise ValueError(f"num_groups must be at least 1, got {num_groups}.")
+    if not isinstance(num_groups, int) or num_groups < 1:
+        raise ValueError(
+            f"num_groups must be at least 1, and an integer: got {num_groups}."
+        )
 
     def one_group(params, *args, **kwargs):
         value, grads = jax.value_and_grad(loss_fn, has_aux=has_aux)(

@@ -18,19 +18,19 @@ def group_arguments(
     """Splits the batch into m groups and gives each its own random keys.
 
     Args:
-      args: the positional arguments after params.
-      kwargs: the keyword arguments; they are never split.
-      num_groups: m.
-      batch_argnums: the positions of the arguments to split on axis 0, where 1 is the
-        first of `args`; None for all.
+        args: The positional arguments after params.
+        kwargs: The keyword arguments; they are never split.
+        num_groups: M.
+        batch_argnums: The positions of the arguments to split on axis 0, where 1 is the
+            first of `args`; None for all.
 
     Returns:
-      What differs between groups, each array with a leading axis of m, and a function
-      from one group's part of that to the group's ``(args, kwargs)``.
+        What differs between groups, each array with a leading axis of m, and a function
+        from one group's part of that to the group's ``(args, kwargs)``.
 
     Raises:
-      ValueError: if a batch argument has no axis 0, the lengths of axis 0 differ, m
-        does not divide them, or nothing is split.
+        ValueError: If a batch argument has no axis 0, the lengths of axis 0 differ, m
+            does not divide them, or nothing is split.
     """
     positions = range(1, len(args) + 1)
     if batch_argnums is not None:

@@ -18,15 +18,15 @@ def identity() -> Normalization:
     r"""The ball of SAM: :math:`T_w = I`, a sphere (p = 2) or a cube (p = inf).
 
     Returns:
-      A normalization, whose scales are all 1.
+        A normalization, whose scales are all 1.
 
     Example:
-      >>> import asam_jax, jax.numpy as jnp
-      >>> asam_jax.identity()({"kernel": jnp.array([[-2.0, 0.5]])})
-      {'kernel': Array([[1., 1.]], dtype=float32)}
+        >>> import asam_jax, jax.numpy as jnp
+        >>> asam_jax.identity()({"kernel": jnp.array([[-2.0, 0.5]])})
+        {'kernel': Array([[1., 1.]], dtype=float32)}
 
     References:
-      Foret et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021.
+        Foret et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021.
     """
     return lambda params: jax.tree.map(_ones, params)
 
@@ -43,25 +43,26 @@ def elementwise(
     others: the paper's "no bias normalization" and its official code.
 
     Args:
-      eta: stabilises the ball where weights are near zero; >= 0.
-      where: the leaves with :math:`|w| + \eta`: a function ``(path, leaf) -> bool``
-        or a tree of booleans. ``lambda path, leaf: True`` with ``eta=0`` gives the
-        ball that is exactly invariant to rescaling.
+        eta: Stabilises the ball where weights are near zero; >= 0.
+        where: The leaves with :math:`|w| + \eta`: a function ``(path, leaf) -> bool``
+            or a tree of booleans. ``lambda path, leaf: True`` with ``eta=0`` gives the
+            ball that is exactly invariant to rescaling.
 
     Returns:
-      A normalization, whose scales have the shapes of the parameters.
+        A normalization, whose scales have the shapes of the parameters.
 
     Raises:
-      ValueError: if `eta` is negative or not finite.
+        ValueError: If `eta` is negative or not finite.
 
     Example:
-      >>> import asam_jax, jax.numpy as jnp
-      >>> params = {"kernel": jnp.array([[-2.0, 0.5]]), "bias": jnp.array([3.0])}
-      >>> asam_jax.elementwise(eta=0.0)(params)
-      {'bias': Array([1.], dtype=float32), 'kernel': Array([[2. , 0.5]], dtype=float32)}
+        >>> import asam_jax, jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[-2.0, 0.5]]), "bias": jnp.array([3.0])}
+        >>> scales = asam_jax.elementwise(eta=0.0)(params)
+        >>> scales["kernel"], scales["bias"]
+        (Array([[2. , 0.5]], dtype=float32), Array([1.], dtype=float32))
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3.
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3.
     """
     check_nonnegative("eta", eta)
 
@@ -91,28 +92,27 @@ def filterwise(
     is no filter.
 
     Args:
-      eta: stabilises the ball where weights are near zero; >= 0.
-      where: the leaves that are normalized; the scale of the others is exactly 1.
-      is_filter: of these, the ones that hold filters: a function
-        ``(path, leaf) -> bool`` or a tree of booleans. By default those with four
-        axes.
-      filter_axis: the axis that counts the filters: -1 for Flax's HWIO kernels, 0
-        for the OIHW kernels of Equinox and PyTorch.
+        eta: Stabilises the ball where weights are near zero; >= 0.
+        where: The leaves that are normalized; the scale of the others is exactly 1.
+        is_filter: Of these, the ones that hold filters: a function ``(path, leaf) ->
+            bool`` or a tree of booleans. By default those with four axes.
+        filter_axis: The axis that counts the filters: -1 for Flax's HWIO kernels, 0 for
+            the OIHW kernels of Equinox and PyTorch.
 
     Returns:
-      A normalization, whose scales have the shapes of the parameters.
+        A normalization, whose scales have the shapes of the parameters.
 
     Raises:
-      ValueError: if `eta` is negative or not finite.
+        ValueError: If `eta` is negative or not finite.
 
     Example:
-      >>> import asam_jax, jax.numpy as jnp
-      >>> kernel = jnp.array([3.0, 4.0]).reshape(1, 2, 1, 1)
-      >>> asam_jax.filterwise(eta=0.0)({"kernel": kernel})["kernel"].ravel()
-      Array([5., 5.], dtype=float32)
+        >>> import asam_jax, jax.numpy as jnp
+        >>> kernel = jnp.array([3.0, 4.0]).reshape(1, 2, 1, 1)
+        >>> asam_jax.filterwise(eta=0.0)({"kernel": kernel})["kernel"].ravel()
+        Array([5., 5.], dtype=float32)
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3.
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3.
     """
     check_nonnegative("eta", eta)
 

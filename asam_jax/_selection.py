@@ -34,21 +34,21 @@ def is_weight(path: KeyPath, leaf: Any) -> bool:
     more.
 
     Args:
-      path: the leaf's key path, as ``jax.tree_util.tree_map_with_path`` gives it.
-      leaf: the leaf, an array or anything with ``ndim``.
+        path: The leaf's key path, as ``jax.tree_util.tree_map_with_path`` gives it.
+        leaf: The leaf, an array or anything with ``ndim``.
 
     Returns:
-      Whether the leaf is a weight.
+        Whether the leaf is a weight.
 
     Example:
-      >>> import jax, jax.numpy as jnp
-      >>> params = {"conv": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.ones(4)}}
-      >>> jax.tree_util.tree_map_with_path(is_weight, params)
-      {'conv': {'bias': False, 'kernel': True}}
+        >>> import jax, jax.numpy as jnp
+        >>> params = {"conv": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.ones(4)}}
+        >>> jax.tree_util.tree_map_with_path(is_weight, params)
+        {'conv': {'bias': False, 'kernel': True}}
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3
-      (no bias normalization), and its official code.
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3 (no
+        bias normalization), and its official code.
     """
     for entry in reversed(path):
         recognised = _recognise(entry)
@@ -75,33 +75,38 @@ def select(where: Where, tree: PyTree) -> PyTree:
     """Evaluates `where` on a tree.
 
     Args:
-      where: a function ``(path, leaf) -> bool``, or a tree of booleans with the
-        structure of `tree` or of a prefix of it.
-      tree: the tree.
+        where: A function ``(path, leaf) -> bool``, or a tree of booleans with the
+            structure of `tree` or of a prefix of it.
+        tree: The tree.
 
     Returns:
-      A tree of Python booleans with the structure of `tree`.
+        A tree of Python booleans with the structure of `tree`.
 
     Raises:
-      ValueError: if the tree of booleans does not fit `tree`.
-      TypeError: if a value of it is not one static boolean.
+        ValueError: If the tree of booleans does not fit `tree`.
+        TypeError: If a value of it is not one static boolean.
     """
     if callable(where):
-        chosen = jax.tree_util.tree_map_with_path(where, tree)
-    else:
-        try:
-            chosen = jax.tree.broadcast(where, tree)
-        except ValueError as error:
-            raise ValueError(
-                "the tree of booleans must have the structure of the parameters or of "
-                f"a prefix of them: got {jax.tree.structure(where)} for parameters "
-                f"{jax.tree.structure(tree)}."
-            ) from error
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: _static_bool(where(path, leaf)), tree
+        )
+    try:
+        chosen = jax.tree.broadcast(where, tree)
+    except ValueError as error:
+        raise ValueError(
+            "the tree of booleans must have the structure of the parameters or of a "
+            f"prefix of them: got {jax.tree.structure(where)} for parameters "
+            f"{jax.tree.structure(tree)}."
+        ) from error
     return jax.tree.map(_static_bool, chosen)
 
 
 def _static_bool(value: Any) -> bool:
-    if isinstance(value, Tracer) or np.shape(value) != ():
+    is_array = isinstance(value, (np.bool_, np.ndarray, jax.Array))
+    is_boolean = isinstance(value, bool) or (
+        is_array and value.dtype == bool and value.shape == ()
+    )
+    if isinstance(value, Tracer) or not is_boolean:
         raise TypeError(
             "a mask or `where` must give one Python boolean a leaf, fixed when the "
             f"step is compiled; got {value!r}."

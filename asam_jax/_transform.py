@@ -18,7 +18,7 @@ class AscentState(NamedTuple):
     """State of `asam` and `sam`.
 
     Attributes:
-      step: the number of steps taken, int32; a schedule of rho reads it.
+        step: The number of steps taken, int32; a schedule of rho reads it.
     """
 
     step: jax.typing.ArrayLike
@@ -52,46 +52,46 @@ def asam(
     gradients that are zero or not finite.
 
     Args:
-      rho: the radius of the ball, >= 0, or a schedule of it: ``step -> radius``.
-      eta: stabilises the ball where weights are near zero, see `elementwise`; unused
-        if `normalization` is given.
-      normalization: parameters to the diagonal of T_w; ``elementwise(eta)`` by
-        default.
-      p: the norm of the ball, 2 or ``jax.numpy.inf``.
-      mask: the leaves that are perturbed, all by default: a tree of booleans or a
-        function ``(path, leaf) -> bool``.
-      axis_name: under `jax.shard_map` or `jax.pmap`, the axis (or tuple of axes)
-        whose devices each climb their own gradient: m-sharpness. The incoming
-        gradient and the returned one are this device's; average after the ascent.
-        With None, average inside both gradient functions for one shared perturbation;
-        under `jax.jit` gradients are global and None is right.
+        rho: The radius of the ball, >= 0, or a schedule of it: ``step -> radius``.
+        eta: Stabilises the ball where weights are near zero, see `elementwise`; unused
+            if `normalization` is given.
+        normalization: Parameters to the diagonal of T_w; ``elementwise(eta)`` by
+            default.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, all by default: a tree of booleans or a
+            function ``(path, leaf) -> bool``.
+        axis_name: Under `jax.shard_map` or `jax.pmap`, the axis (or tuple of axes)
+            whose devices each climb their own gradient: m-sharpness. The incoming
+            gradient and the returned one are this device's; average after the ascent.
+            With None, average inside both gradient functions for one shared
+            perturbation; under `jax.jit` gradients are global and None is right.
 
     Returns:
-      An Optax gradient transformation, whose ``update`` needs ``params`` and
-      ``grad_fn``.
+        An Optax gradient transformation, whose ``update`` needs ``params`` and
+        ``grad_fn``.
 
     Raises:
-      ValueError: if `rho` or `eta` is negative or not finite, or `p` is unknown.
-        From ``update``: if ``params`` is missing, ``grad_fn`` returns anything but
-        gradients, a wrapper has hidden parameters, `axis_name` is not bound, or the
-        gradient was already summed over it.
-      TypeError: from ``update``, if ``grad_fn`` is missing, or a parameter that is
-        not masked out is neither floating nor complex.
+        ValueError: If `rho` or `eta` is negative or not finite, or `p` is unknown. From
+            ``update``: if ``params`` is missing, ``grad_fn`` returns anything but
+            gradients, a wrapper has hidden parameters, `axis_name` is not bound, or the
+            gradient was already summed over it.
+        TypeError: From ``update``, if ``grad_fn`` is missing, or a parameter that is
+            not masked out is neither floating nor complex.
 
     Example:
-      >>> import asam_jax, jax, jax.numpy as jnp, optax
-      >>> loss_fn = lambda params, x: jnp.mean((x @ params["kernel"]) ** 2)
-      >>> params, x = {"kernel": jnp.ones(2)}, jnp.eye(2)
-      >>> optimizer = optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1))
-      >>> opt_state = optimizer.init(params)
-      >>> grads = jax.grad(loss_fn)(params, x)
-      >>> updates, opt_state = optimizer.update(
-      ...     grads, opt_state, params, grad_fn=lambda p: jax.grad(loss_fn)(p, x))
-      >>> optax.apply_updates(params, updates)["kernel"].round(3)
-      Array([0.864, 0.864], dtype=float32)
+        >>> import asam_jax, jax, jax.numpy as jnp, optax
+        >>> loss_fn = lambda params, x: jnp.mean((x @ params["kernel"]) ** 2)
+        >>> params, x = {"kernel": jnp.ones(2)}, jnp.eye(2)
+        >>> optimizer = optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1))
+        >>> opt_state = optimizer.init(params)
+        >>> grads = jax.grad(loss_fn)(params, x)
+        >>> updates, opt_state = optimizer.update(
+        ...     grads, opt_state, params, grad_fn=lambda p: jax.grad(loss_fn)(p, x))
+        >>> optax.apply_updates(params, updates)["kernel"].round(3)
+        Array([0.864, 0.864], dtype=float32)
 
     References:
-      Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, algorithm 1.
+        Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, algorithm 1.
     """
     if not callable(rho):
         check_nonnegative("rho", rho)
@@ -147,24 +147,24 @@ def sam(
       g(w) \to g(w + \epsilon), \quad \epsilon = \rho \, g(w) / \|g(w)\|_2
 
     Args:
-      rho: the radius of the ball, >= 0, or a schedule of it: ``step -> radius``.
-      p: the norm of the ball, 2 or ``jax.numpy.inf``.
-      mask: the leaves that are perturbed, as in `asam`.
-      axis_name: the axis whose devices climb by themselves, as in `asam`.
+        rho: The radius of the ball, >= 0, or a schedule of it: ``step -> radius``.
+        p: The norm of the ball, 2 or ``jax.numpy.inf``.
+        mask: The leaves that are perturbed, as in `asam`.
+        axis_name: The axis whose devices climb by themselves, as in `asam`.
 
     Returns:
-      An Optax gradient transformation, whose ``update`` needs ``params`` and
-      ``grad_fn``.
+        An Optax gradient transformation, whose ``update`` needs ``params`` and
+        ``grad_fn``.
 
     Raises:
-      ValueError, TypeError: as `asam`.
+        ValueError, TypeError: As `asam`.
 
     Example:
-      >>> import asam_jax, optax
-      >>> optimizer = optax.chain(asam_jax.sam(rho=0.05), optax.sgd(0.1, momentum=0.9))
+        >>> import asam_jax, optax
+        >>> optimizer = optax.chain(asam_jax.sam(rho=0.05), optax.adam(1e-3))
 
     References:
-      Foret et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021.
+        Foret et al., `SAM <https://arxiv.org/abs/2010.01412>`_, 2021.
     """
     return asam(rho, normalization=identity(), p=p, mask=mask, axis_name=axis_name)
 

@@ -19,29 +19,29 @@ def apply_gradients(
     would never reach the ascent.
 
     Args:
-      state: a `TrainState`, or a subclass with more attributes.
-      grads: the gradients at ``state.params``.
-      grad_fn: parameters to gradients, for the same batch and the same random keys,
-        with BatchNorm statistics discarded: those of the clean pass are the ones to
-        keep.
-      **replaced: attributes to replace, such as ``batch_stats``.
+        state: A `TrainState`, or a subclass with more attributes.
+        grads: The gradients at ``state.params``.
+        grad_fn: Parameters to gradients, for the same batch and the same random keys,
+            with BatchNorm statistics discarded: those of the clean pass are the ones to
+            keep.
+        **replaced: Attributes to replace, such as ``batch_stats``.
 
     Returns:
-      The state after one step.
+        The state after one step.
 
     Example:
-      >>> import asam_jax, asam_jax.linen, flax.linen as nn, jax, jax.numpy as jnp
-      >>> import optax
-      >>> model, x = nn.Dense(1), jnp.ones((2, 3))
-      >>> loss_fn = lambda params: jnp.mean(model.apply({"params": params}, x) ** 2)
-      >>> state = TrainState.create(
-      ...     apply_fn=model.apply, params=model.init(jax.random.key(0), x)["params"],
-      ...     tx=optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)))
-      >>> grad_fn = jax.grad(loss_fn)
-      >>> state = asam_jax.linen.apply_gradients(
-      ...     state, grads=grad_fn(state.params), grad_fn=grad_fn)
-      >>> int(state.step)
-      1
+        >>> import asam_jax, asam_jax.linen, flax.linen as nn, jax, jax.numpy as jnp
+        >>> import optax
+        >>> model, x = nn.Dense(1), jnp.ones((2, 3))
+        >>> loss_fn = lambda params: jnp.mean(model.apply({"params": params}, x) ** 2)
+        >>> state = TrainState.create(
+        ...     apply_fn=model.apply, params=model.init(jax.random.key(0), x)["params"],
+        ...     tx=optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)))
+        >>> grad_fn = jax.grad(loss_fn)
+        >>> state = asam_jax.linen.apply_gradients(
+        ...     state, grads=grad_fn(state.params), grad_fn=grad_fn)
+        >>> int(state.step)
+        1
     """
     tx: Any = state.tx
     with_grad_fn = tx._replace(update=functools.partial(tx.update, grad_fn=grad_fn))

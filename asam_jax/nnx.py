@@ -26,30 +26,31 @@ def grad_fn(
     thrown away: statistics move once a step, in the clean pass.
 
     Args:
-      loss_fn: ``loss_fn(model, *args, **kwargs)`` to a scalar, as for
-        `nnx.value_and_grad`.
-      model: the model.
-      *args: the arguments of `loss_fn` after the model: this step's batch.
-      wrt: the filter of the variables that are trained, as given to `nnx.Optimizer`.
-      has_aux: whether `loss_fn` returns ``(loss, aux)``.
-      **kwargs: the keyword arguments of `loss_fn`.
+        loss_fn: ``loss_fn(model, *args, **kwargs)`` to a scalar, as for
+            `nnx.value_and_grad`.
+        model: The model.
+        *args: The arguments of `loss_fn` after the model: this step's batch.
+        wrt: The filter of the variables that are trained, as given to `nnx.Optimizer`.
+        has_aux: Whether `loss_fn` returns ``(loss, aux)``.
+        **kwargs: The keyword arguments of `loss_fn`.
 
     Returns:
-      A function from an `nnx.State` of parameters to their gradients.
+        A function from an `nnx.State` of parameters to their gradients.
 
     Example:
-      >>> import asam_jax, asam_jax.nnx, jax.numpy as jnp, optax
-      >>> from flax import nnx
-      >>> model = nnx.Linear(3, 1, rngs=nnx.Rngs(0))
-      >>> optimizer = nnx.Optimizer(
-      ...     model, optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)), wrt=nnx.Param)
-      >>> loss_fn = lambda model, x: jnp.mean(model(x) ** 2)
-      >>> x = jnp.ones((2, 3))
-      >>> grad_fn = asam_jax.nnx.grad_fn(loss_fn, model, x)
-      >>> loss, grads = nnx.value_and_grad(loss_fn)(model, x)
-      >>> updates = optimizer.update(model, grads, grad_fn=grad_fn)
+        >>> import asam_jax, asam_jax.nnx, jax.numpy as jnp, optax
+        >>> from flax import nnx
+        >>> model = nnx.Linear(3, 1, rngs=nnx.Rngs(0))
+        >>> chain = optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1))
+        >>> optimizer = nnx.Optimizer(model, chain, wrt=nnx.Param)
+        >>> loss_fn = lambda model, x: jnp.mean(model(x) ** 2)
+        >>> x = jnp.ones((2, 3))
+        >>> grad_fn = asam_jax.nnx.grad_fn(loss_fn, model, x)
+        >>> loss, grads = nnx.value_and_grad(loss_fn)(model, x)
+        >>> updates = optimizer.update(model, grads, grad_fn=grad_fn)
     """
-    graphdef, _, rest = nnx.split(model, wrt, ...)
+    # A clone, since split returns the live variables, which the clean pass moves.
+    graphdef, _, rest = nnx.split(nnx.clone(model), wrt, ...)
 
     def loss_of(params):
         copy = nnx.merge(graphdef, params, rest, copy=True)

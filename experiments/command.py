@@ -1,0 +1,122 @@
+"""The command line of the training experiments: a preset, and any field of it."""
+
+import dataclasses
+import logging
+import pathlib
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from experiments.training.checkpoint import CheckpointError
+from experiments.training.config import Cadence, RunOptions, to_json
+from experiments.training.curves import draw_curves
+from experiments.training.interruption import EXIT_INTERRUPTED
+from experiments.training.loop import NonFiniteLossError, Outcome, train
+from experiments.training.metrics import read_metrics
+from experiments.training.run_folder import RunFolderError, open_run_folder
+from experiments.training.task import Task
+
+EXPECTED_ERRORS = (
+    RunFolderError,
+    CheckpointError,
+    NonFiniteLossError,
+    OSError,
+    ImportError,
+    ValueError,
+)
+
+
+class Config(Protocol):
+    """What every config has."""
+
+    @property
+    def name(self) -> str:
+        """The name of the preset, and of the folder of its runs."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """The config in a few words, for the list of presets."""
+        ...
+
+
+def main(
+    presets: Mapping[str, Any],
+    config_type: type,
+    make_task: Callable[..., Task],
+    description: str,
+) -> None:
+    """Reads the command line, trains each seed, and exits with a code that tells.
+
+    0: done. 1: an error, said in a line. 75: stopped by SIGTERM or Ctrl-C and saved;
+    the same command resumes.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("experiments").setLevel(logging.INFO)
+    config, cadence, options = _parse(presets, config_type, description)
+    try:
+        for seed in options.seed:
+            outcome = run(config, make_task, seed, cadence, options)
+            _tell(outcome)
+            if outcome.interrupted:
+                sys.exit(EXIT_INTERRUPTED)
+    except EXPECTED_ERRORS as error:
+        sys.exit(f"error: {error}")
+
+
+def run(
+    config: Config,
+    make_task: Callable[..., Task],
+    seed: int,
+    cadence: Cadence,
+    options: RunOptions,
+) -> Outcome:
+    """Trains one seed of a config in its run folder, and draws its curves."""
+    path = run_path(config, seed, options)
+    folder = open_run_folder(path, {"seed": seed, **to_json(config)})
+    task = make_task(config, seed=seed, data_dir=options.data_dir)
+    outcome = train(task, folder, seed=seed, cadence=cadence, options=options)
+    draw_curves(outcome.folder.metrics, outcome.folder.curves)
+    return outcome
+
+
+def run_path(config: Config, seed: int, options: RunOptions) -> pathlib.Path:
+    """Returns the run folder of a seed of a config."""
+    return pathlib.Path(options.run_dir).expanduser() / config.name / f"seed{seed}"
+
+
+def _parse(presets: Mapping[str, Any], config_type: type, description: str):
+    parts = {"config": config_type, "cadence": Cadence, "options": RunOptions}
+    command_type: Any = dataclasses.make_dataclass(
+        "Command", [(part, OmitArgPrefixes[kind]) for part, kind in parts.items()]
+    )
+    defaults = {
+        name: command_type(config, Cadence(), RunOptions())
+        for name, config in presets.items()
+    }
+    descriptions = {name: config.summary for name, config in presets.items()}
+    commands = tyro.extras.subcommand_type_from_defaults(defaults, descriptions)
+    command: Any = tyro.cli(commands, description=description)
+    return command.config, command.cadence, command.options
+
+
+def _tell(outcome: Outcome) -> None:
+    folder = outcome.folder
+    step = int(outcome.state.step)
+    lines = [line for line in read_metrics(folder.metrics) if line["split"] == "test"]
+    if outcome.interrupted:
+        print(
+            f"stopped and saved at step {step}; the same command resumes: {folder.path}"
+        )
+    elif lines and lines[-1]["step"] == step:
+        last = lines[-1]["accuracy"]
+        best = max(line["accuracy"] for line in lines)
+        print(
+            f"{folder.path}: test accuracy {100 * last:.2f} % in the last epoch, "
+            f"{100 * best:.2f} % at most"
+        )
+    else:
+        print(f"{folder.path}: saved at step {step}; the same command goes on")

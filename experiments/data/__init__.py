@@ -1,0 +1,1 @@
+"""Images, labels and their order: where they come from and how they are varied."""

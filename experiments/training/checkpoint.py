@@ -1,0 +1,148 @@
+"""Checkpoints, written by orbax in the background; the one file that knows orbax."""
+
+import itertools
+import logging
+import pathlib
+import textwrap
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
+
+logger = logging.getLogger(__name__)
+State = TypeVar("State")
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be written or read; the message names the folder."""
+
+
+class Checkpoints:
+    """The newest states of a run, as a context manager that waits for the last save."""
+
+    def __init__(self, path: pathlib.Path, *, keep: int = 2):
+        """Opens the folder, and makes it if need be.
+
+        Args:
+            path: The folder.
+            keep: How many checkpoints stay; older ones are deleted.
+        """
+        self._path = path.absolute()
+        options = ocp.CheckpointManagerOptions(max_to_keep=keep)
+        self._manager = ocp.CheckpointManager(self._path, options=options)
+        self.last_saved: int | None = None
+
+    def restore_newest(self, like: State) -> State:
+        """Returns the newest state that can be read, or `like` if there is none.
+
+        Newer checkpoints that cannot be read are renamed, so that none is lost and the
+        run can write its own of those steps.
+
+        Args:
+            like: A state with the structure, shapes, dtypes and shardings to restore.
+
+        Raises:
+            CheckpointError: If there are checkpoints and none can be read.
+        """
+        damaged = []
+        for step in sorted(self._manager.all_steps(), reverse=True):
+            try:
+                state = self._restore(step, like)
+            except Exception as error:  # whatever a damaged file makes orbax raise
+                logger.warning(
+                    "checkpoint %s cannot be read: %s",
+                    self._path / str(step),
+                    textwrap.shorten(str(error), 200),
+                )
+                damaged.append(step)
+            else:
+                self._set_aside(damaged)
+                self.last_saved = step
+                return state
+        if damaged:
+            raise CheckpointError(
+                f"none of the checkpoints in {self._path} can be read. Remove the run "
+                "folder to start again."
+            )
+        return like
+
+    def _restore(self, step: int, like: State) -> State:
+        saved = {"state": like, "checksum": jax.jit(checksum)(like)}
+        abstract: Any = jax.tree.map(ocp.utils.to_shape_dtype_struct, saved)
+        args = ocp.args.StandardRestore(abstract)
+        restored: Any = self._manager.restore(step, args=args)
+        if jax.jit(checksum)(restored["state"]) != restored["checksum"]:
+            raise ValueError("the arrays differ from those that were saved")
+        return restored["state"]
+
+    def _set_aside(self, steps: list[int]) -> None:
+        for step in steps:
+            source = self._path / str(step)
+            names = (f"checkpoint-{step}.damaged-{i}" for i in itertools.count())
+            targets = map(self._path.with_name, names)
+            target = next(path for path in targets if not path.exists())
+            source.rename(target)
+            logger.warning("checkpoint %s is kept as %s", source, target)
+        self._manager.reload()
+
+    def save(self, step: int, state: object) -> None:
+        """Starts to write a state; waits until the one before is on disk."""
+        if step == self.last_saved:
+            return
+        try:
+            saved = {"state": state, "checksum": jax.jit(checksum)(state)}
+            self._manager.save(step, args=ocp.args.StandardSave(saved))
+        except Exception as error:
+            raise self._unwritable(error) from error
+        self.last_saved = step
+
+    def _unwritable(self, error: Exception) -> CheckpointError:
+        return CheckpointError(
+            f"cannot write a checkpoint to {self._path}: {error}. The run can go on "
+            "from its last checkpoint, by the same command, once there is room."
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._manager.close()  # waits until the last state is on disk
+        except Exception as failure:
+            if error is None:
+                raise self._unwritable(failure) from failure
+            logger.warning("%s", self._unwritable(failure))
+
+
+def checksum(tree: Any) -> jax.Array:
+    """Returns a number that tells a tree of arrays from a damaged copy of it.
+
+    A change within one 32-bit word always changes it, since words are weighted by odd
+    numbers, which have an inverse modulo 2^32.
+
+    Args:
+        tree: Arrays of booleans, integers or floats.
+
+    Returns:
+        uint32 [].
+    """
+    total = jnp.zeros([], jnp.uint32)
+    for i, leaf in enumerate(jax.tree.leaves(tree)):
+        words = _words(jnp.asarray(leaf))
+        weights = 2 * jnp.arange(words.size, dtype=jnp.uint32) + 1
+        total += (2 * i + 1) * jnp.sum(words * weights)
+    return total
+
+
+def _words(leaf: jax.Array) -> jax.Array:
+    if leaf.dtype == bool:
+        return leaf.ravel().astype(jnp.uint32)
+    bits = {1: jnp.uint8, 2: jnp.uint16}.get(leaf.dtype.itemsize, jnp.uint32)
+    return jax.lax.bitcast_convert_type(leaf, bits).ravel().astype(jnp.uint32)

@@ -1,0 +1,97 @@
+"""What a run is: frozen dataclasses, whose docstrings are the command line's help."""
+
+import dataclasses
+import json
+import math
+from typing import Any, Literal
+
+
+@dataclasses.dataclass(frozen=True)
+class Ascent:
+    """The ball in which a step climbs before it descends."""
+
+    rho: float = 0.0
+    """Radius of the ball; 0 is plain training, with one gradient a step."""
+    normalization: Literal["identity", "elementwise", "filterwise"] = "identity"
+    """Shape of the ball: identity is SAM, elementwise ASAM."""
+    eta: float = 0.01
+    """Added to the length of each axis; unused by identity."""
+    p: float = 2.0
+    """Norm of the ball, 2 or inf."""
+
+    def __post_init__(self):
+        """Refuses what no ball has."""
+        if not 0 <= self.rho < math.inf:
+            raise ValueError(f"rho must be finite and >= 0, got {self.rho}")
+        if self.p not in (2, math.inf):
+            raise ValueError(f"p must be 2 or inf, got {self.p}")
+
+    @property
+    def summary(self) -> str:
+        """The ascent in a few words."""
+        return f"{self.normalization} rho {self.rho:g}" if self.rho else "no ascent"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cadence:
+    """How often a run writes; a change of it changes no result."""
+
+    log_every: int = 50
+    """Steps between two lines of training metrics."""
+    eval_every: int = 1
+    """Epochs between two evaluations; the last epoch is always evaluated."""
+    checkpoint_every: int = 10
+    """Epochs between two checkpoints; the last epoch is always saved."""
+
+    def __post_init__(self):
+        """Refuses intervals of nothing."""
+        require_positive(self, "log_every", "eval_every", "checkpoint_every")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """Where and how long to run; nothing here changes what is computed."""
+
+    data_dir: str = "~/tensorflow_datasets"
+    """Folder of the prepared data sets (see python -m experiments.prepare --help)."""
+    run_dir: str = "runs"
+    """Runs are kept in RUN_DIR/PRESET/seedK. The same command again resumes."""
+    seed: tuple[int, ...] = (0,)
+    """Seeds, one run each: --seed 0 1 2."""
+    max_steps: int | None = None
+    """Stop after this many steps, saved and ready to resume; the schedule is kept."""
+    tensorboard: bool = False
+    """Also write TensorBoard logs (needs the extra asam_jax[tensorboard])."""
+
+    def __post_init__(self):
+        """Refuses what would train nothing."""
+        if not self.seed:
+            raise ValueError("--seed needs at least one number")
+        if self.max_steps is not None:
+            require_positive(self, "max_steps")
+
+
+def require_positive(config: Any, *fields: str) -> None:
+    """Raises `ValueError` if a field is less than 1."""
+    for field in fields:
+        if (value := getattr(config, field)) < 1:
+            raise ValueError(f"{field} must be at least 1, got {value}")
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Returns a dataclass as plain values that JSON can hold exactly."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=list))
+
+
+def differences(
+    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
+) -> list[str]:
+    """Returns a line for each field in which two configs differ."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        a, b = old.get(key, "(absent)"), new.get(key, "(absent)")
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += differences(a, b, f"{prefix}{key}.")
+        elif a != b:
+            lines.append(f"{prefix}{key}: {a} in the run folder, {b} now")
+    return lines

@@ -1,0 +1,149 @@
+"""Image classification with the data set in the memory of the device."""
+
+import functools
+import itertools
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from experiments.data import augment
+from experiments.data.autoaugment import autoaugment
+from experiments.data.evaluation import evaluation_batches
+from experiments.data.images import ImageSet
+from experiments.data.order import epoch_order, steps_per_epoch
+from experiments.nets import IMAGE_NETS
+from experiments.nets.functional import Net
+from experiments.training.classification import (
+    Batch,
+    classification_loss,
+    means,
+    weighted_totals,
+)
+from experiments.training.image_config import ImageConfig, ImageData
+from experiments.training.image_data import ImageSplits, load_splits
+from experiments.training.optimizer import sgd
+from experiments.training.sharding import data_mesh, replicated, shard_batch
+from experiments.training.task import Task
+
+STATISTICS = {
+    "cifar10": augment.CIFAR10,
+    "cifar100": augment.CIFAR100,
+    "fashion_mnist": augment.FASHION_MNIST,
+    "imagenet2012": augment.IMAGENET,
+}
+EVALUATION_BATCH = 500
+
+
+def image_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
+    """Builds the task of a config.
+
+    Args:
+        config: Every number of the run.
+        seed: Of the order of the examples; the loop seeds all the rest with it.
+        data_dir: The folder of the prepared data sets.
+    """
+    return task_of_splits(config, load_splits(config.data, data_dir), seed=seed)
+
+
+def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Task:
+    """Builds the task of a config on images that are in memory."""
+    net = IMAGE_NETS[config.net](splits.num_classes)
+    train = jax.device_put(splits.train, replicated())
+    num_steps = steps_per_epoch(len(train.labels), config.batch_size)
+    schedule = optax.cosine_decay_schedule(
+        config.learning_rate, config.epochs * num_steps
+    )
+    optimizer = sgd(
+        config.ascent,
+        learning_rate=schedule,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    order = functools.partial(
+        epoch_order,
+        jax.random.key(seed),
+        num_examples=len(train.labels),
+        batch_size=config.batch_size,
+    )
+
+    def inputs(start: int) -> Iterator[tuple[ImageSet, np.ndarray]]:
+        for indices in _rows(order, start, num_steps):
+            yield train, shard_batch(indices)
+
+    return Task(
+        init=net.init,
+        loss_fn=classification_loss(net, splits.num_classes, config),
+        metric_names=("loss", "accuracy", "count"),
+        inputs=inputs,
+        prepare=functools.partial(augmented, data=config.data),
+        evaluate=_evaluator(net, splits.evaluated, config.data),
+        optimizer=optimizer,
+        learning_rate=schedule,
+        steps_per_epoch=num_steps,
+        num_epochs=config.epochs,
+        unit="images",
+    )
+
+
+def _rows(order, start: int, num_steps: int) -> Iterator[np.ndarray]:
+    """Yields the indices of each batch from step `start` on, epoch by epoch."""
+    first_epoch, skipped = divmod(start, num_steps)
+    for epoch in itertools.count(first_epoch):
+        yield from np.asarray(order(epoch=epoch))[skipped:]
+        skipped = 0
+
+
+def augmented(
+    inputs: tuple[ImageSet, jax.Array], key: jax.Array, *, data: ImageData
+) -> Batch:
+    """Gathers a batch and varies it, inside the compiled step.
+
+    Args:
+        inputs: The whole training set and the indices of the batch, int32 [batch].
+        key: The random key of the step.
+        data: What to do.
+
+    Returns:
+        The batch.
+    """
+    train, indices = inputs
+    images = jnp.take(jnp.asarray(train.images), indices, axis=0)
+    labels = jnp.asarray(train.labels)[indices]
+    crop_key, flip_key, policy_key, cutout_key = jax.random.split(key, 4)
+    if data.augmentation != "none":
+        images = augment.random_crop(crop_key, images, padding=4)
+        images = augment.random_flip(flip_key, images)
+    if data.augmentation == "autoaugment":
+        images = autoaugment(policy_key, images)
+    images = augment.normalize(images, STATISTICS[data.dataset])
+    if data.cutout:
+        images = augment.cutout(cutout_key, images, size=data.cutout)
+    return Batch(images, labels)
+
+
+def _evaluator(net: Net, splits: dict[str, ImageSet], data: ImageData):
+    """Returns the function that measures every split, each example exactly once."""
+    splits = jax.device_put(splits, replicated())
+
+    @jax.jit
+    def totals(params, model_state, split: ImageSet, indices, weights):
+        images = jnp.take(jnp.asarray(split.images), indices, axis=0)
+        images = augment.normalize(images, STATISTICS[data.dataset])
+        logits, _ = net.apply(params, model_state, images, False)
+        return weighted_totals(logits, jnp.asarray(split.labels)[indices], weights)
+
+    def measure(params, model_state, split: ImageSet) -> dict[str, float]:
+        batches = evaluation_batches(
+            len(split.labels), EVALUATION_BATCH, num_shards=data_mesh().size
+        )
+        return means(
+            totals(params, model_state, split, *shard_batch(batch))
+            for batch in zip(*batches, strict=True)
+        )
+
+    return lambda params, model_state: {
+        name: measure(params, model_state, split) for name, split in splits.items()
+    }

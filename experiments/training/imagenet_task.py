@@ -1,0 +1,123 @@
+"""ImageNet classification, with the images streamed from disk."""
+
+import os
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import optax
+from tensorflow_datasets.core.data_sources.base import BaseDataSource
+
+from experiments.data import augment
+from experiments.data.imagenet import (
+    Readers,
+    Share,
+    evaluate_batches,
+    open_imagenet,
+    train_batches,
+)
+from experiments.data.images import ImageSet
+from experiments.data.order import steps_per_epoch
+from experiments.nets import IMAGE_NETS
+from experiments.nets.functional import Net
+from experiments.training.classification import (
+    Batch,
+    classification_loss,
+    means,
+    weighted_totals,
+)
+from experiments.training.image_config import ImageConfig, ImageData
+from experiments.training.optimizer import sgd
+from experiments.training.sharding import data_mesh, shard_batch
+from experiments.training.task import Task
+
+NUM_CLASSES = 1000
+SIZE, RESIZE = 224, 256
+EVALUATION_BATCH = 500
+SHARE = Share(process=0, num_processes=1)
+
+
+def imagenet_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
+    """Builds the task of a config; the arguments are those of `image_task`.
+
+    Raises:
+        ValueError: If the config asks for other images than those of the paper.
+    """
+    if config.data != ImageData("imagenet2012"):
+        raise ValueError(
+            "ImageNet is trained on whole, with random resized crops and flips: leave "
+            "the options of the images at their defaults"
+        )
+    train, validation = (
+        open_imagenet(split, data_dir) for split in ("train", "validation")
+    )
+    net = IMAGE_NETS[config.net](NUM_CLASSES)
+    num_steps = steps_per_epoch(len(train), config.batch_size)
+    schedule = optax.cosine_decay_schedule(
+        config.learning_rate, config.epochs * num_steps
+    )
+    readers = Readers(threads=16, workers=os.cpu_count() or 1)
+
+    def inputs(start: int) -> Iterator[ImageSet]:
+        batches = train_batches(
+            train,
+            seed=seed,
+            batch_size=config.batch_size,
+            size=SIZE,
+            share=SHARE,
+            readers=readers,
+            start=start,
+        )
+        return map(shard_batch, batches)
+
+    return Task(
+        init=net.init,
+        loss_fn=classification_loss(net, NUM_CLASSES, config),
+        metric_names=("loss", "accuracy", "count"),
+        inputs=inputs,
+        prepare=_normalized,
+        evaluate=_evaluator(net, validation, readers),
+        optimizer=sgd(
+            config.ascent,
+            learning_rate=schedule,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+        ),
+        learning_rate=schedule,
+        steps_per_epoch=num_steps,
+        num_epochs=config.epochs,
+        unit="images",
+    )
+
+
+def _normalized(inputs: ImageSet, key: jax.Array) -> Batch:
+    del key  # crops and flips are made on the host
+    images = augment.normalize(jnp.asarray(inputs.images), augment.IMAGENET)
+    return Batch(images, jnp.asarray(inputs.labels))
+
+
+def _evaluator(net: Net, source: BaseDataSource, readers: Readers):
+    """Returns the function that measures the validation images, the paper's test."""
+
+    @jax.jit
+    def totals(params, model_state, images, labels, weights):
+        images = augment.normalize(images, augment.IMAGENET)
+        logits, _ = net.apply(params, model_state, images, False)
+        return weighted_totals(logits, labels, weights)
+
+    def evaluate(params, model_state):
+        batches = evaluate_batches(
+            source,
+            batch_size=EVALUATION_BATCH,
+            num_devices=data_mesh().size,
+            resize=RESIZE,
+            size=SIZE,
+            share=SHARE,
+            readers=readers,
+        )
+        measured = means(
+            totals(params, model_state, *shard_batch(batch)) for batch in batches
+        )
+        return {"test": measured}
+
+    return evaluate

@@ -1,0 +1,137 @@
+"""The loop: step, log, evaluate, save."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from experiments.training.checkpoint import Checkpoints
+from experiments.training.config import Cadence, RunOptions
+from experiments.training.interruption import catch_interruption
+from experiments.training.metrics import MetricsLog
+from experiments.training.report import Report
+from experiments.training.run_folder import RunFolder, check_room
+from experiments.training.sharding import replicated
+from experiments.training.step import TrainState, init_state, make_train_step
+from experiments.training.task import Task
+
+
+class NonFiniteLossError(Exception):
+    """Training has diverged; the message names the step and the last checkpoint."""
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    state: TrainState
+    folder: RunFolder
+    interrupted: bool
+    """Whether it was asked to stop. It is saved, and may be at its end."""
+
+
+def train(
+    task: Task,
+    folder: RunFolder,
+    *,
+    seed: int,
+    cadence: Cadence,
+    options: RunOptions,
+) -> Outcome:
+    """Trains, or goes on from the newest checkpoint in the run folder.
+
+    The host waits for the device only to log, to evaluate and to save. A resumed run
+    ends with the arrays of an unbroken one, to the bit, and with its lines of metrics
+    but for the fields in `TIME_FIELDS`.
+
+    Args:
+        task: What is trained.
+        folder: Where the run is kept.
+        seed: Of the initial parameters and of every key of the run.
+        cadence: When to write.
+        options: Where and how long to run.
+
+    Raises:
+        RunFolderError: If the disk has no room for the checkpoints.
+        CheckpointError: If a checkpoint cannot be written, or none can be read.
+        NonFiniteLossError: If the loss or an update is not finite.
+    """
+    initial = jax.jit(
+        lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
+        out_shardings=replicated(),
+    )
+    num_bytes = sum(
+        leaf.size * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(jax.eval_shape(initial))
+    )
+    check_room(folder, num_bytes)
+    step_fn = make_train_step(task.loss_fn, task.prepare, task.optimizer, seed)
+    train_step = jax.jit(step_fn, donate_argnums=0)
+    end = task.num_epochs * task.steps_per_epoch
+    stop = min(end, options.max_steps or end)
+
+    with (
+        catch_interruption() as interruption,
+        Checkpoints(folder.checkpoints) as checkpoints,
+    ):
+        state = checkpoints.restore_newest(initial())
+        start = int(state.step)
+        with _report(task, folder, start, end, options) as report:
+            for step, inputs in zip(
+                range(start + 1, stop + 1), task.inputs(start), strict=False
+            ):
+                state = train_step(state, inputs)
+                report.advance()
+                if _is_due(step, cadence.log_every, end):
+                    _check_finite(state, checkpoints)
+                    totals = {name: x.item() for name, x in state.totals.items()}
+                    learning_rate = jnp.asarray(task.learning_rate(step - 1)).item()
+                    report.training(step, totals, learning_rate)
+                    state = _with_zero_totals(state)
+                if _is_due(step, cadence.eval_every * task.steps_per_epoch, end):
+                    evaluated = task.evaluate(state.params, state.model_state)
+                    report.evaluation(step, evaluated)
+                save_every = cadence.checkpoint_every * task.steps_per_epoch
+                stopping = interruption.requested
+                if _is_due(step, save_every, end) or stopping or step == stop:
+                    _check_finite(state, checkpoints)
+                    checkpoints.save(step, state)
+                if stopping:
+                    break
+    return Outcome(state, folder, interruption.requested)
+
+
+def _is_due(step: int, every: int, end: int) -> bool:
+    return step % every == 0 or step == end
+
+
+def _with_zero_totals(state: TrainState) -> TrainState:
+    return state._replace(totals=jax.tree.map(jnp.zeros_like, state.totals))
+
+
+def _report(
+    task: Task, folder: RunFolder, start: int, end: int, options: RunOptions
+) -> Report:
+    log = MetricsLog(folder.metrics, after_step=start, tensorboard=options.tensorboard)
+    return Report(
+        log,
+        start=start,
+        end=end,
+        steps_per_epoch=task.steps_per_epoch,
+        unit=task.unit,
+    )
+
+
+def _check_finite(state: TrainState, checkpoints: Checkpoints) -> None:
+    step = int(state.non_finite_step)
+    if step < 0:
+        return
+    saved = checkpoints.last_saved
+    where = (
+        "There is no checkpoint before it."
+        if saved is None
+        else f"The last good checkpoint is that of step {saved}."
+    )
+    raise NonFiniteLossError(
+        f"the loss or the update of step {step} is not finite. {where} Try a lower "
+        "learning rate or a smaller rho, in another run folder."
+    )

@@ -1,0 +1,111 @@
+"""The folder of a run: RUN_DIR/PRESET/seedK."""
+
+import contextlib
+import json
+import pathlib
+import shutil
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from experiments.training.config import differences
+
+
+class RunFolderError(Exception):
+    """A run folder that cannot be used; the message says why and what to do."""
+
+
+class RunFolder(NamedTuple):
+    """The files of a run."""
+
+    path: pathlib.Path
+
+    @property
+    def config(self) -> pathlib.Path:
+        """Every number of the run."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> pathlib.Path:
+        """One JSON object a line."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """The states from which the run can go on."""
+        return self.path / "checkpoints"
+
+    @property
+    def curves(self) -> pathlib.Path:
+        """The figure of the metrics."""
+        return self.path / "curves.png"
+
+
+def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
+    """Makes the folder of a run, or opens it to go on.
+
+    A run that never began to train may still change its config.
+
+    Args:
+        path: The folder.
+        config: Every number of the run, as JSON holds it.
+
+    Returns:
+        The folder, with `config.json` in it.
+
+    Raises:
+        RunFolderError: If the folder cannot be written, or holds a run with another
+            config.
+    """
+    folder = RunFolder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".probe"
+        probe.write_bytes(b"\0")
+        probe.unlink()
+        begun = folder.metrics.exists() or folder.checkpoints.exists()
+        if not begun or not folder.config.exists():
+            write_text(folder.config, json.dumps(config, indent=2) + "\n")
+        known = json.loads(folder.config.read_text())
+    except OSError as error:
+        raise RunFolderError(
+            f"cannot write the run folder {path}: {error}. Choose another --run-dir."
+        ) from error
+    if lines := differences(known, config):
+        raise RunFolderError(
+            f"{path} holds a run with another config:\n  "
+            + "\n  ".join(lines)
+            + "\nGive the same options to resume it, or another --run-dir."
+        )
+    return folder
+
+
+def check_room(folder: RunFolder, num_bytes: int) -> None:
+    """Refuses a disk without room for two checkpoints of `num_bytes` each.
+
+    Raises:
+        RunFolderError: If there is less.
+    """
+    free = shutil.disk_usage(folder.path).free
+    if free < 2 * num_bytes:
+        raise RunFolderError(
+            f"{folder.path} has {free / 1e6:.0f} MB free, and two checkpoints take "
+            f"{2 * num_bytes / 1e6:.0f} MB. Free some or choose another --run-dir."
+        )
+
+
+def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a file whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    with naming(partial):
+        partial.write_text(text)
+    partial.replace(path)
+
+
+@contextlib.contextmanager
+def naming(path: pathlib.Path) -> Iterator[None]:
+    """Names the file in an `OSError` that does not, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise

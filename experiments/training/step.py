@@ -1,0 +1,98 @@
+"""The state of a run and the pure step from one to the next."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+PyTree = Any
+Metrics = Mapping[str, jax.Array]
+
+LossFn = Callable[[PyTree, PyTree, PyTree, jax.Array], tuple[jax.Array, Any]]
+"""``(params, model_state, batch, key) -> (loss, (model_state, metrics))``.
+
+The metrics are sums over the batch and hold ``loss`` and ``count``; the loop divides
+by the count.
+"""
+
+
+class TrainState(NamedTuple):
+    """All that a run carries from step to step, and all that a checkpoint holds.
+
+    Randomness is no part of it: every key is folded from (seed, step).
+    """
+
+    step: jax.Array
+    """Number of steps taken, int32 []."""
+    params: PyTree
+    model_state: PyTree
+    opt_state: PyTree
+    totals: Metrics
+    """Sums of the metrics since the last line of the log, float32 []."""
+    non_finite_step: jax.Array
+    """The first step whose loss or update was not finite, -1 if none; int32 []."""
+
+
+def init_state(
+    init: Callable[[jax.Array], tuple[PyTree, PyTree]],
+    optimizer: optax.GradientTransformation,
+    metric_names: tuple[str, ...],
+    seed: int,
+) -> TrainState:
+    """Returns the state before the first step."""
+    params, model_state = init(jax.random.key(seed))
+    return TrainState(
+        step=jnp.zeros([], jnp.int32),
+        params=params,
+        model_state=model_state,
+        opt_state=optimizer.init(params),
+        totals={name: jnp.zeros([], jnp.float32) for name in metric_names},
+        non_finite_step=jnp.full([], -1, jnp.int32),
+    )
+
+
+def make_train_step(
+    loss_fn: LossFn,
+    prepare: Callable[[PyTree, jax.Array], PyTree],
+    optimizer: optax.GradientTransformation,
+    seed: int,
+) -> Callable[[TrainState, PyTree], TrainState]:
+    """Returns the step: prepare the batch, climb, descend, count.
+
+    Both gradients see the same augmented batch and the same key, hence the same
+    dropout masks; loss, metrics and model state are those of the clean pass.
+    """
+    optimizer = optax.with_extra_args_support(optimizer)
+
+    def train_step(state: TrainState, inputs: PyTree) -> TrainState:
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        prepare_key, loss_key = jax.random.split(key)
+        batch = prepare(inputs, prepare_key)
+
+        def loss_at(params):
+            return loss_fn(params, state.model_state, batch, loss_key)
+
+        (loss, (model_state, metrics)), grads = jax.value_and_grad(
+            loss_at, has_aux=True
+        )(state.params)
+        updates, opt_state = optimizer.update(
+            grads,
+            state.opt_state,
+            state.params,
+            grad_fn=lambda params: jax.grad(loss_at, has_aux=True)(params)[0],
+        )
+        is_finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(updates))
+        is_first_non_finite = (state.non_finite_step < 0) & ~is_finite
+        step = state.step + 1
+        return TrainState(
+            step=step,
+            params=optax.apply_updates(state.params, updates),
+            model_state=model_state,
+            opt_state=opt_state,
+            totals={name: state.totals[name] + metrics[name] for name in state.totals},
+            non_finite_step=jnp.where(is_first_non_finite, step, state.non_finite_step),
+        )
+
+    return train_step

@@ -1,0 +1,60 @@
+"""Runs of the tiny task, and what two runs of it must share."""
+
+import pathlib
+from typing import Any
+
+import chex
+import jax
+import numpy as np
+
+from experiments.command import run_path
+from experiments.training.config import Cadence, RunOptions, to_json
+from experiments.training.loop import Outcome, train
+from experiments.training.metrics import TIME_FIELDS, read_metrics
+from experiments.training.run_folder import open_run_folder
+from experiments.training.task import Task
+from tests.experiments.training.tiny import TinyConfig, tiny_task
+
+SMALL = TinyConfig(width=32, epochs=4)
+CADENCE = Cadence(log_every=7, eval_every=1, checkpoint_every=1)
+
+
+def train_tiny(
+    run_dir: pathlib.Path,
+    config: TinyConfig = SMALL,
+    *,
+    task: Task | None = None,
+    seed: int = 0,
+    cadence: Cadence = CADENCE,
+    max_steps: int | None = None,
+) -> Outcome:
+    """Trains in the folder where the command would, or goes on there."""
+    options = RunOptions(run_dir=str(run_dir), max_steps=max_steps)
+    folder = open_run_folder(
+        run_path(config, seed, options), {"seed": seed, **to_json(config)}
+    )
+    task = task or tiny_task(config, seed=seed)
+    return train(task, folder, seed=seed, cadence=cadence, options=options)
+
+
+def lines_of(outcome: Outcome) -> list[dict[str, Any]]:
+    """Returns the metrics of a run but for what the clock has given."""
+    return [
+        {name: value for name, value in line.items() if name not in TIME_FIELDS}
+        for line in read_metrics(outcome.folder.metrics)
+    ]
+
+
+def assert_same_bits(actual: Any, expected: Any) -> None:
+    """Compares every array of two states."""
+    chex.assert_trees_all_equal_shapes_and_dtypes(actual, expected)
+    for (path, a), b in zip(
+        jax.tree.leaves_with_path(actual), jax.tree.leaves(expected), strict=True
+    ):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), path
+
+
+def assert_same_run(actual: Outcome, expected: Outcome) -> None:
+    """Compares two runs, which may have been broken off and resumed."""
+    assert_same_bits(actual.state, expected.state)
+    assert lines_of(actual) == lines_of(expected)

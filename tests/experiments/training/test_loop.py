@@ -1,0 +1,213 @@
+import itertools
+import os
+import shutil
+import signal
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.training import run_folder, sharding
+from experiments.training.config import Cadence
+from experiments.training.loop import NonFiniteLossError
+from experiments.training.metrics import read_metrics
+from experiments.training.run_folder import RunFolderError
+from tests.experiments.training.running import (
+    SMALL,
+    assert_same_bits,
+    assert_same_run,
+    lines_of,
+    train_tiny,
+)
+from tests.experiments.training.tiny import STEPS_PER_EPOCH, TinyConfig, tiny_task
+
+END = SMALL.epochs * STEPS_PER_EPOCH
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return train_tiny(tmp_path_factory.mktemp("unbroken"))
+
+
+@pytest.fixture
+def one_device(monkeypatch):
+    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
+    monkeypatch.setattr(sharding, "data_mesh", lambda: mesh)
+
+
+def test_a_run_writes_what_its_cadence_says(unbroken):
+    steps = {"train": [], "test": []}
+    for line in lines_of(unbroken):
+        steps[line["split"]].append(line["step"])
+        assert line["epoch"] == line["step"] / STEPS_PER_EPOCH
+    assert steps == {"train": [7, 14, 21, 28, 35, 40], "test": [10, 20, 30, 40]}
+    saved = {path.name for path in unbroken.folder.checkpoints.iterdir()}
+    assert saved == {"30", "40"}
+    assert int(unbroken.state.step) == END
+    assert not unbroken.interrupted
+
+
+def test_a_run_learns(unbroken):
+    first, *_, last = [line for line in lines_of(unbroken) if line["split"] == "test"]
+    assert last["loss"] < 0.5 * first["loss"]
+
+
+# 13 and 26 are no steps of the log, of an evaluation or of a checkpoint.
+def test_a_resumed_run_is_the_unbroken_one(tmp_path, unbroken):
+    for max_steps in (13, 26, None):
+        outcome = train_tiny(tmp_path, max_steps=max_steps)
+    assert_same_run(outcome, unbroken)
+
+
+def test_what_came_after_the_checkpoint_is_done_again(tmp_path, unbroken):
+    outcome = train_tiny(tmp_path, max_steps=38)
+    # As if killed at step 38: the state of step 30 was written while training went on.
+    shutil.rmtree(outcome.folder.checkpoints / "38")
+    with outcome.folder.metrics.open("a") as file:
+        file.write('{"step": 38, "spl')
+    assert lines_of(outcome)[-1]["step"] == 35
+    assert_same_run(train_tiny(tmp_path), unbroken)
+
+
+def test_the_clock_goes_on_in_a_resumed_run(tmp_path):
+    for max_steps in (13, 26):
+        outcome = train_tiny(tmp_path, max_steps=max_steps)
+    seconds = [line["seconds"] for line in read_metrics(outcome.folder.metrics)]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_a_finished_run_stays_as_it_is(tmp_path, unbroken):
+    shutil.copytree(unbroken.folder.path, tmp_path / "tiny/seed0")
+    before = unbroken.folder.metrics.read_bytes()
+    outcome = train_tiny(tmp_path)
+    assert_same_run(outcome, unbroken)
+    assert outcome.folder.metrics.read_bytes() == before
+
+
+def test_the_cadence_changes_no_result(tmp_path, unbroken):
+    often = Cadence(log_every=1, eval_every=3, checkpoint_every=3)
+    outcome = train_tiny(tmp_path, cadence=often)
+    assert_same_bits(outcome.state, unbroken.state)
+    tests = [line for line in lines_of(outcome) if line["split"] == "test"]
+    assert [line["step"] for line in tests] == [30, 40]
+
+
+def test_the_metrics_are_means_over_the_steps_of_a_line(tmp_path, unbroken):
+    each = train_tiny(tmp_path, cadence=Cadence(log_every=1), max_steps=14)
+    losses = [line["loss"] for line in lines_of(each) if line["split"] == "train"]
+    second = next(line for line in lines_of(unbroken) if line["step"] == 14)
+    assert second["loss"] == pytest.approx(np.mean(losses[7:14]), rel=1e-6)
+    learning_rate = 0.05 * (1 + np.cos(np.pi * 13 / END)) / 2
+    assert second["learning_rate"] == pytest.approx(learning_rate)
+
+
+def test_one_device_and_eight_train_the_same_net(tmp_path, unbroken, one_device):
+    outcome = train_tiny(tmp_path, max_steps=END)
+    assert len(outcome.state.step.sharding.device_set) == 1
+    assert len(unbroken.state.step.sharding.device_set) == 8
+    for a, b in zip(
+        jax.tree.leaves(outcome.state), jax.tree.leaves(unbroken.state), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_a_run_of_eight_devices_is_resumed_by_one(tmp_path, monkeypatch, unbroken):
+    train_tiny(tmp_path, max_steps=13)
+    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
+    monkeypatch.setattr(sharding, "data_mesh", lambda: mesh)
+    outcome = train_tiny(tmp_path)
+    assert lines_of(outcome)[-1]["loss"] == pytest.approx(
+        lines_of(unbroken)[-1]["loss"], rel=1e-3
+    )
+
+
+def test_devices_that_do_not_divide_the_batch_are_refused():
+    with pytest.raises(ValueError, match="8 devices do not divide a batch of 12"):
+        sharding.shard_batch(np.zeros((12, 3)))
+
+
+# On one device, since XLA's CPU client itself waits where there are several.
+def test_the_host_does_not_wait_for_the_steps(tmp_path, one_device):
+    task = tiny_task(SMALL, seed=0)
+    asked = []
+
+    def inputs(start):
+        for x in task.inputs(start):
+            asked.append(time.perf_counter())
+            yield x
+
+    def slow_prepare(inputs, key):
+        x, y = task.prepare(inputs, key)
+        return jax.lax.fori_loop(0, 200_000, lambda i, x: jnp.sin(x), x), y
+
+    slow = task._replace(inputs=inputs, prepare=slow_prepare)
+    train_tiny(tmp_path, task=slow, cadence=Cadence(log_every=100), max_steps=9)
+    compiled, *_, last = asked[1:]
+    assert last - compiled < 0.2 * (time.perf_counter() - compiled)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    config = TinyConfig(width=32, epochs=4, diverge_at=17)
+    for _ in range(2):  # and again, from the last good checkpoint
+        with pytest.raises(NonFiniteLossError) as error:
+            train_tiny(tmp_path, config)
+        assert "step 17 is not finite" in str(error.value)
+        assert "The last good checkpoint is that of step 10." in str(error.value)
+    outcome = train_tiny(tmp_path, config, max_steps=1)
+    assert int(outcome.state.step) == 10
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(outcome.state))
+
+
+def test_a_loss_that_is_not_finite_may_be_the_first(tmp_path):
+    config = TinyConfig(width=32, epochs=4, diverge_at=1)
+    with pytest.raises(NonFiniteLossError, match="no checkpoint before it"):
+        train_tiny(tmp_path, config)
+
+
+def interrupted_at(step, signum, times=1):
+    """Returns the small task, which sends a signal as it hands out a step's inputs."""
+    task = tiny_task(SMALL, seed=0)
+
+    def inputs(start):
+        for k, x in zip(itertools.count(start + 1), task.inputs(start), strict=False):
+            for _ in range(times if k == step else 0):
+                os.kill(os.getpid(), signum)
+            yield x
+
+    return task._replace(inputs=inputs)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_stops(tmp_path, unbroken, signum):
+    before = signal.getsignal(signum)
+    outcome = train_tiny(tmp_path, task=interrupted_at(17, signum))
+    assert outcome.interrupted
+    assert int(outcome.state.step) == 17
+    assert (outcome.folder.checkpoints / "17").is_dir()
+    assert signal.getsignal(signum) is before
+    assert_same_run(train_tiny(tmp_path), unbroken)
+
+
+def test_a_second_ctrl_c_acts_at_once(tmp_path):
+    task = interrupted_at(17, signal.SIGINT, times=2)
+    with pytest.raises(KeyboardInterrupt):
+        train_tiny(tmp_path, task=task)
+    assert int(train_tiny(tmp_path, max_steps=1).state.step) == 10
+
+
+def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path, unbroken):
+    outcome = train_tiny(tmp_path, task=interrupted_at(END, signal.SIGTERM))
+    assert outcome.interrupted
+    assert_same_run(outcome, unbroken)
+
+
+def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(
+        run_folder.shutil, "disk_usage", lambda path: usage._replace(free=1000)
+    )
+    with pytest.raises(RunFolderError, match=f"{tmp_path}.* has 0 MB free"):
+        train_tiny(tmp_path)
+    assert not (tmp_path / "tiny/seed0/checkpoints").exists()

@@ -1,0 +1,122 @@
+"""The code in README.md runs, given what a reader would have already."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = ROOT / "README.md"
+DIGITS = ROOT / "experiments" / "results" / "digits.json"
+
+COMMON = """
+import asam_jax, jax, jax.numpy as jnp, optax
+from jax.sharding import AxisType, PartitionSpec as P
+schedule = optax.constant_schedule(0.1)
+batch = {"x": jnp.linspace(-1, 1, 32).reshape(8, 4), "y": jnp.arange(8) % 3}
+params = {"dense": {"kernel": jnp.linspace(-1, 1, 12).reshape(4, 3)},
+          "norm": {"scale": jnp.ones(3), "bias": jnp.zeros(3)}}
+def cross_entropy(logits, labels):
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+def apply(params, x):
+    norm = params["norm"]
+    return x @ params["dense"]["kernel"] * norm["scale"][None] + norm["bias"][None]
+def loss_fn(params, batch):
+    return cross_entropy(apply(params, batch["x"]), batch["y"])
+def step(optimizer, params):
+    grads = jax.grad(loss_fn)(params, batch)
+    updates, _ = optimizer.update(
+        grads, optimizer.init(params), params,
+        grad_fn=lambda p: jax.grad(loss_fn)(p, batch))
+    return optax.apply_updates(params, updates)
+def changed(before, after):
+    return all(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()),
+                                            before, after)))
+"""
+
+# A word of each block: what comes before it, and what must hold after it.
+BLOCKS = {
+    "add_decayed_weights": (
+        "",
+        "new, _, loss = train_step(params, optimizer.init(params), batch)\n"
+        "assert changed(params, new) and jnp.isfinite(loss)",
+    ),
+    "asam_jax.nnx": (
+        "from flax import nnx\n"
+        "def loss_fn(model, batch):\n"
+        "    return cross_entropy(model(batch['x']), batch['y'])\n"
+        "model = nnx.Sequential(nnx.Linear(4, 3, rngs=nnx.Rngs(0)),\n"
+        "                       nnx.BatchNorm(3, rngs=nnx.Rngs(0)))\n"
+        "chain = optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1))\n"
+        "optimizer = nnx.Optimizer(model, chain, wrt=nnx.Param)",
+        "before = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))\n"
+        "assert jnp.isfinite(train_step(model, optimizer, batch))\n"
+        "assert bool((before['layers'][0]['kernel'][...]"
+        " != model.layers[0].kernel[...]).any())",
+    ),
+    "asam_jax.linen": (
+        "import flax.linen as nn\n"
+        "from flax.training.train_state import TrainState\n"
+        "class State(TrainState):\n"
+        "    batch_stats: dict\n"
+        "norm = nn.BatchNorm(use_running_average=False)\n"
+        "model = nn.Sequential([nn.Dense(3), norm])\n"
+        "variables = model.init(jax.random.key(0), batch['x'])\n"
+        "state = State.create(\n"
+        "    apply_fn=model.apply, params=variables['params'],\n"
+        "    batch_stats=variables['batch_stats'],\n"
+        "    tx=optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)))",
+        "new = train_step(state, batch)\n"
+        "assert new.step == 1 and changed(state.batch_stats, new.batch_stats)",
+    ),
+    "jnp.bfloat16": (
+        "params = optax.tree.cast(params, jnp.bfloat16)",
+        "new = step(optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)), params)\n"
+        "assert changed(params, new)\n"
+        "assert optax.tree.dtype(new) == jnp.bfloat16",
+    ),
+    "num_groups": ("", "assert jnp.isfinite(loss)"),
+    "pcast": (
+        "mesh = jax.make_mesh((8,), ('data',), axis_types=(AxisType.Auto,))",
+        "new, _ = train_step(params, optimizer.init(params), batch)\n"
+        "grads = asam_jax.value_and_grad(loss_fn, rho=0.5, num_groups=8)(\n"
+        "    params, batch)[1]\n"
+        "expected = jax.tree.map(lambda w, g: w - 0.1 * g, params, grads)\n"
+        "assert optax.tree.allclose(new, expected, rtol=1e-5, atol=1e-6)",
+    ),
+    "MultiSteps": (
+        "",
+        "assert not changed(params, step(optimizer, params))  # one of four",
+    ),
+    "conditionally_transform": ("", "assert changed(params, step(optimizer, params))"),
+    "linear_schedule": ("", "assert changed(params, step(optimizer, params))"),
+}
+
+
+def python_blocks():
+    return re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+
+
+def test_every_block_is_run():
+    assert len(python_blocks()) == len(BLOCKS)
+
+
+@pytest.mark.parametrize("word", BLOCKS)
+def test_block(word):
+    (block,) = [block for block in python_blocks() if word in block]
+    before, after = BLOCKS[word]
+    exec("\n".join([COMMON, before, block, after]), {})
+
+
+def test_the_demo_table_is_that_of_the_results_file():
+    results = json.loads(DIGITS.read_text())["results"]
+    rows = re.findall(r"^\| \d+ %.*\|$", README.read_text(), flags=re.MULTILINE)
+    assert len(rows) == len(results)
+    for row, result in zip(rows, results, strict=True):
+        assert row.startswith(
+            f"| {100 * result['noise_rate']:g} % | {result['method']}"
+        )
+        last = result["test_last"]
+        mean, error = 100 * last["mean"], 100 * last["standard_error"]
+        assert row.endswith(f"| {mean:.2f} ± {error:.2f} |")
