@@ -26,7 +26,7 @@ def make_varying(params: PyTree, grads: PyTree, axis_name: Any) -> PyTree:
     Raises:
         ValueError: If the axis is not bound, or the gradients were summed over it.
     """
-    names = axis_name if isinstance(axis_name, tuple) else (axis_name,)
+    names = tuple(axis_name) if isinstance(axis_name, (tuple, list)) else (axis_name,)
     if not set(names) <= _tracked(names):
         return params  # pmap, or shard_map with check_vma=False: never summed.
 

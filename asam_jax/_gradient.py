@@ -77,8 +77,10 @@ def value_and_grad(
     """
     check_nonnegative("rho", rho)
     check_p(p)
-    if num_groups < 1:
-        raise ValueError(f"num_groups must be at least 1, got {num_groups}.")
+    if not isinstance(num_groups, int) or num_groups < 1:
+        raise ValueError(
+            f"num_groups must be at least 1, and an integer: got {num_groups}."
+        )
 
     def one_group(params, *args, **kwargs):
         value, grads = jax.value_and_grad(loss_fn, has_aux=has_aux)(

@@ -87,21 +87,26 @@ def select(where: Where, tree: PyTree) -> PyTree:
         TypeError: If a value of it is not one static boolean.
     """
     if callable(where):
-        chosen = jax.tree_util.tree_map_with_path(where, tree)
-    else:
-        try:
-            chosen = jax.tree.broadcast(where, tree)
-        except ValueError as error:
-            raise ValueError(
-                "the tree of booleans must have the structure of the parameters or of "
-                f"a prefix of them: got {jax.tree.structure(where)} for parameters "
-                f"{jax.tree.structure(tree)}."
-            ) from error
+        return jax.tree_util.tree_map_with_path(
+            lambda path, leaf: _static_bool(where(path, leaf)), tree
+        )
+    try:
+        chosen = jax.tree.broadcast(where, tree)
+    except ValueError as error:
+        raise ValueError(
+            "the tree of booleans must have the structure of the parameters or of a "
+            f"prefix of them: got {jax.tree.structure(where)} for parameters "
+            f"{jax.tree.structure(tree)}."
+        ) from error
     return jax.tree.map(_static_bool, chosen)
 
 
 def _static_bool(value: Any) -> bool:
-    if isinstance(value, Tracer) or np.shape(value) != ():
+    is_array = isinstance(value, (np.bool_, np.ndarray, jax.Array))
+    is_boolean = isinstance(value, bool) or (
+        is_array and value.dtype == bool and value.shape == ()
+    )
+    if isinstance(value, Tracer) or not is_boolean:
         raise TypeError(
             "a mask or `where` must give one Python boolean a leaf, fixed when the "
             f"step is compiled; got {value!r}."

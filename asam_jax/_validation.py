@@ -20,8 +20,8 @@ def check_nonnegative(name: str, value: Any) -> None:
     if isinstance(value, numbers.Real):
         if not 0 <= float(value) < math.inf:
             raise ValueError(f"{name} must be finite and >= 0, got {value}.")
-    elif not isinstance(value, (jax.Array, np.ndarray)):
-        raise TypeError(f"{name} must be a number or an array, got {value!r}.")
+    elif not isinstance(value, (jax.Array, np.ndarray)) or value.ndim:
+        raise TypeError(f"{name} must be a number or an array of shape (): {value!r}.")
 
 
 def check_p(p: Any) -> None:
@@ -29,7 +29,8 @@ def check_p(p: Any) -> None:
     if not isinstance(p, numbers.Real) or p not in (2, math.inf):
         raise ValueError(
             f"p must be 2 or jax.numpy.inf, got {p!r}. Under optax.inject_hyperparams "
-            'pass static_args=("p", "normalization", "mask", "axis_name").'
+            'pass static_args=("p", "normalization", "mask", "axis_name") for asam, '
+            'static_args=("p", "mask", "axis_name") for sam.'
         )
 
 
@@ -93,3 +94,27 @@ def check_like(name: str, tree: PyTree, params: PyTree) -> None:
             )
 
     jax.tree_util.tree_map_with_path(check, tree, params)
+
+
+def check_scales(scales: PyTree, params: PyTree) -> None:
+    """Refuses what a normalization returned if it does not fit the parameters."""
+    structure, expected = jax.tree.structure(scales), jax.tree.structure(params)
+    if structure != expected:
+        raise ValueError(
+            "normalization must return a tree with the structure of params.\n"
+            f"  params: {expected}\n  returned: {structure}"
+        )
+
+    def check(path, scale, param):
+        shape, full = jnp.shape(scale), jnp.shape(param)
+        try:
+            fits = np.broadcast_shapes(shape, full) == full
+        except ValueError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"the scale at {jax.tree_util.keystr(path)} has shape {shape}, which "
+                f"does not broadcast to the parameter's {full}."
+            )
+
+    jax.tree_util.tree_map_with_path(check, scales, params)

@@ -49,7 +49,8 @@ def grad_fn(
         >>> loss, grads = nnx.value_and_grad(loss_fn)(model, x)
         >>> updates = optimizer.update(model, grads, grad_fn=grad_fn)
     """
-    graphdef, _, rest = nnx.split(model, wrt, ...)
+    # A clone, since split returns the live variables, which the clean pass moves.
+    graphdef, _, rest = nnx.split(nnx.clone(model), wrt, ...)
 
     def loss_of(params):
         copy = nnx.merge(graphdef, params, rest, copy=True)

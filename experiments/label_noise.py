@@ -45,15 +45,15 @@ class Study:
     """The first of them chooses rho."""
     noise_rates: tuple[float, ...] = (0.0, 0.4)
     """Shares of labels that are redrawn from all classes."""
-    sam_rhos: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8)
+    sam_rhos: tuple[float, ...] = (0.1, 0.3, 0.9)
     """Grid of SAM."""
-    asam_rhos: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+    asam_rhos: tuple[float, ...] = (1.0, 3.0, 9.0)
     """Grid of ASAM, as long as that of SAM."""
     num_train: int = 2000
     """Training images."""
     num_validation: int = 1000
     """Images that choose rho."""
-    epochs: int = 40
+    epochs: int = 32
     """Epochs of all but sgd-2x."""
     batch_size: int = 64
     """Images a step."""

@@ -52,8 +52,9 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
     Numbers that are not finite, which JSON lacks, become null.
     """
     text = json.dumps(_finite(record), indent=2, allow_nan=False)
-    innermost_list = re.compile(r"\[[^][{}\"]*\]")
-    path.write_text(innermost_list.sub(lambda m: " ".join(m[0].split()), text) + "\n")
+    innermost_list = re.compile(r"\[([^][{}\"]*)\]")
+    one_line = lambda match: f"[{' '.join(match[1].split())}]"
+    path.write_text(innermost_list.sub(one_line, text) + "\n")
 
 
 def _finite(value: Any) -> Any:

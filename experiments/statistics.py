@@ -22,7 +22,7 @@ class Mean(NamedTuple):
         return f"{100 * self.mean:.2f} ± {100 * self.standard_error:.2f}"
 
 
-def mean_of(values: Sequence[float]) -> Mean:
+def mean_of(values: Sequence[float] | np.ndarray) -> Mean:
     """Returns the mean of values, one a seed."""
     num = len(values)
     deviation = np.std(values, ddof=1) if num > 1 else math.nan

@@ -5,6 +5,9 @@ On a CPU a small convolution gains little from a second core; a second run does.
 
 import multiprocessing
 import os
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
@@ -12,6 +15,8 @@ from typing import NamedTuple
 from experiments.runs import Run, read_run
 from experiments.training.config import Cadence, RunOptions
 from experiments.training.image_config import ImageConfig
+
+SECONDS_TO_SAVE = 60
 
 
 class Job(NamedTuple):
@@ -35,7 +40,7 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
     for i in range(workers):
         free.put(cores[i % len(cores)])
     with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_pin, initargs=(free,)
+        workers, mp_context=context, initializer=_start, initargs=(free,)
     ) as pool:
         futures = [pool.submit(_finish, job) for job in jobs]
         try:
@@ -46,9 +51,23 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
             raise
 
 
-def _pin(free) -> None:
-    """Gives the worker a core of its own, before JAX counts the cores."""
+def _start(free) -> None:
+    """Gives the worker a core of its own, before JAX counts them, and a life's end."""
     os.sched_setaffinity(0, {free.get()})
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+
+def _stop_with_parent() -> None:
+    """Saves and stops when the parent has died, be it killed.
+
+    A worker would go on with the jobs in its queue, beside those of a new study.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(SECONDS_TO_SAVE)
+    os._exit(1)
 
 
 def _finish(job: Job):

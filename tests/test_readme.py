@@ -1,11 +1,14 @@
 """The code in README.md runs, given what a reader would have already."""
 
+import json
 import pathlib
 import re
 
 import pytest
 
-README = pathlib.Path(__file__).parent.parent / "README.md"
+ROOT = pathlib.Path(__file__).parent.parent
+README = ROOT / "README.md"
+DIGITS = ROOT / "experiments" / "results" / "digits.json"
 
 COMMON = """
 import asam_jax, jax, jax.numpy as jnp, optax
@@ -104,3 +107,16 @@ def test_block(word):
     (block,) = [block for block in python_blocks() if word in block]
     before, after = BLOCKS[word]
     exec("\n".join([COMMON, before, block, after]), {})
+
+
+def test_the_demo_table_is_that_of_the_results_file():
+    results = json.loads(DIGITS.read_text())["results"]
+    rows = re.findall(r"^\| \d+ %.*\|$", README.read_text(), flags=re.MULTILINE)
+    assert len(rows) == len(results)
+    for row, result in zip(rows, results, strict=True):
+        assert row.startswith(
+            f"| {100 * result['noise_rate']:g} % | {result['method']}"
+        )
+        last = result["test_last"]
+        mean, error = 100 * last["mean"], 100 * last["standard_error"]
+        assert row.endswith(f"| {mean:.2f} ± {error:.2f} |")

@@ -66,6 +66,16 @@ class _Rngs(nnx.Rngs):
         self.dropout = _Stream(key, tag="dropout")
 
 
+def _seed(model, key):
+    if key is None:
+        raise ValueError("training with dropout or ShakeDrop needs a key")
+    nodes = (node for _, node in nnx.iter_graph(model))
+    streams = (node for node in nodes if isinstance(node, nnx.RngStream))
+    for index, stream in enumerate(streams):
+        stream.key.set_value(jax.random.fold_in(key, index))
+        stream.count.set_value(jnp.uint32(0))
+
+
 def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
     """Turns a module into pure functions.
 
@@ -91,12 +101,12 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
 
     def apply(params, model_state, x, train, key=None):
         model = nnx.merge(graph, params, model_state, streams)
-        if not train:
+        if train:
+            model.train()
+        else:
             model.eval()
-        elif streams:
-            if key is None:
-                raise ValueError("training with dropout or ShakeDrop needs a key")
-            nnx.reseed(model, dropout=key)  # another key for every stream
+        if train and streams:
+            _seed(model, key)
         logits = model(x).astype(jnp.float32)
         return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
 

@@ -42,9 +42,9 @@ def load_splits(data: ImageData, data_dir: str) -> ImageSplits:
         for split in ("train", "test")
     )
     num_classes = int(test.labels.max()) + 1
-    labels = NOISES[data.noise](
-        data.data_seed, whole.labels, data.noise_rate, num_classes
-    )
+    # Not the seed of the split: the noisy labels would be those that are held out.
+    noise_seed = int(np.random.SeedSequence(data.data_seed).generate_state(1)[0])
+    labels = NOISES[data.noise](noise_seed, whole.labels, data.noise_rate, num_classes)
     if data.noise_rate:
         share = changed_share(whole.labels, labels)
         logger.info("label noise %s: %.1f %% changed", data.noise, 100 * share)

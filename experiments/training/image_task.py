@@ -23,7 +23,7 @@ from experiments.training.classification import (
     weighted_totals,
 )
 from experiments.training.image_config import ImageConfig, ImageData
-from experiments.training.image_data import load_splits
+from experiments.training.image_data import ImageSplits, load_splits
 from experiments.training.optimizer import sgd
 from experiments.training.sharding import data_mesh, replicated, shard_batch
 from experiments.training.task import Task
@@ -45,7 +45,11 @@ def image_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
         seed: Of the order of the examples; the loop seeds all the rest with it.
         data_dir: The folder of the prepared data sets.
     """
-    splits = load_splits(config.data, data_dir)
+    return task_of_splits(config, load_splits(config.data, data_dir), seed=seed)
+
+
+def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Task:
+    """Builds the task of a config on images that are in memory."""
     net = IMAGE_NETS[config.net](splits.num_classes)
     train = jax.device_put(splits.train, replicated())
     num_steps = steps_per_epoch(len(train.labels), config.batch_size)

@@ -37,9 +37,32 @@ def expected_distribution():
     return np.array(images, np.float32), np.array(list(distribution.values()))
 
 
+def test_the_policy_has_the_published_operations():
+    slots = list(itertools.chain(*CIFAR10_POLICY))
+    assert len(CIFAR10_POLICY) == 25
+    # Counted in torchvision: uses, sum of the probabilities, sum of the levels.
+    published = {
+        "shear_y": (2, 0.7, 15),
+        "translate_x": (2, 0.8, 17),
+        "translate_y": (5, 3.4, 39),
+        "rotate": (1, 0.7, 2),
+        "brightness": (4, 2.3, 25),
+        "color": (5, 2.9, 27),
+        "contrast": (2, 0.8, 13),
+        "sharpness": (5, 2.8, 24),
+        "posterize": (1, 0.3, 7),
+        "solarize": (4, 1.9, 18),
+        "invert": (3, 0.2, 0),
+        "autocontrast": (7, 5.0, 0),
+        "equalize": (9, 4.7, 0),
+    }
+    for name, expected in published.items():
+        uses = [(1, p, level) for operation, p, level in slots if operation == name]
+        np.testing.assert_allclose(np.sum(uses, axis=0), expected)
+
+
 def test_the_policy_has_the_published_distribution():
     candidates, probabilities = expected_distribution()
-    assert len(CIFAR10_POLICY) == 25
     np.testing.assert_allclose(probabilities.sum(), 1)
 
     images = np.broadcast_to(IMAGE, (BATCH, *IMAGE.shape))

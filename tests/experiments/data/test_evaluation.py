@@ -1,4 +1,6 @@
+import jax
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +36,19 @@ def test_the_columns_of_all_shards_give_the_mean_over_the_examples(num, batch, s
 def test_no_batch_is_all_padding():
     _, weights = evaluation_batches(17, 8)
     np.testing.assert_array_equal(weights.sum(1), [8, 8, 1])
+
+
+@pytest.mark.parametrize("num_devices", [1, 3, 8])
+def test_a_mean_on_any_number_of_devices_is_the_plain_mean(num_devices):
+    values = np.random.default_rng(0).normal(size=101).astype(np.float32)
+    batches = evaluation_batches(101, 32, num_shards=num_devices)
+    mesh = jax.make_mesh(
+        (num_devices,),
+        ("data",),
+        axis_types=(jax.sharding.AxisType.Auto,),
+        devices=jax.devices()[:num_devices],
+    )
+    sharding = jax.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "data"))
+    indices, weights = jax.device_put(tuple(batches), sharding)
+    total = jax.jit(lambda v, i, w: (w * v[i]).sum())(values, indices, weights)
+    np.testing.assert_allclose(total / weights.sum(), values.mean(), rtol=1e-5)

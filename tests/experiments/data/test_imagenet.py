@@ -53,9 +53,17 @@ def validation(data_dir):
     return open_imagenet("validation", data_dir)
 
 
-def first_batches(source, num, *, seed=0, batch=4, share=ALONE, readers=IN_PROCESS):
+def first_batches(
+    source, num, *, seed=0, batch=4, share=ALONE, readers=IN_PROCESS, start=0
+):
     dataset = train_batches(
-        source, seed=seed, batch_size=batch, size=8, share=share, readers=readers
+        source,
+        seed=seed,
+        batch_size=batch,
+        size=8,
+        share=share,
+        readers=readers,
+        start=start,
     )
     return list(itertools.islice(dataset, num))
 
@@ -91,6 +99,14 @@ def test_crops_and_flips_differ_between_epochs(train):
     assert np.mean([np.any(one[label] != two[label]) for label in one]) > 0.9
 
 
+def test_half_of_the_images_are_mirrored():
+    ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[None, :, None], 60, axis=0)
+    example = {"image": encode(np.tile(ramp, 3), "png").getvalue(), "label": 0}
+    (batch,) = first_batches([example] * 200, 1, batch=200)
+    mirrored = batch.images[:, 4, 0, 0] > batch.images[:, 4, -1, 0]
+    assert 70 < np.sum(mirrored) < 130
+
+
 def test_processes_share_the_batches_of_one(train):
     whole = first_batches(train, 6)
     halves = zip(
@@ -102,18 +118,10 @@ def test_processes_share_the_batches_of_one(train):
         )
 
 
-def test_an_iterator_resumes_from_its_state(train):
-    dataset = train_batches(
-        train, seed=0, batch_size=4, size=8, share=ALONE, readers=IN_PROCESS
-    )
-    iterator = iter(dataset)
-    for _ in range(3):
-        next(iterator)
-    state = iterator.get_state()
-    rest = list(itertools.islice(iterator, 4))
-    resumed = iter(dataset)
-    resumed.set_state(state)
-    assert_same(list(itertools.islice(resumed, 4)), rest)
+@pytest.mark.parametrize("start", [3, 5, 12])
+def test_batches_resume_at_any_step(train, start):
+    rest = first_batches(train, 14)[start:]
+    assert_same(first_batches(train, 14 - start, start=start), rest)
 
 
 @pytest.mark.slow

@@ -62,3 +62,25 @@ def test_impossible_arguments_are_refused(noise):
         noise(0, LABELS, 1.1, 10)
     with pytest.raises(ValueError, match=r"labels must be in \[0, 9\)"):
         noise(0, LABELS, 0.1, 9)
+
+
+# The stream is NumPy's. Should these change, so does every result with noisy labels.
+@pytest.mark.parametrize(
+    ("noisy", "golden"),
+    [
+        (
+            symmetric_noise(0, np.arange(10), 0.6, 10),
+            [0, 1, 9, 6, 5, 5, 6, 7, 8, 9],
+        ),
+        (
+            symmetric_noise(0, np.arange(10), 0.6, 10, others_only=True),
+            [0, 1, 1, 9, 9, 0, 2, 4, 8, 9],
+        ),
+        (
+            pair_flip_noise(0, np.arange(10), 0.6, 10),
+            [0, 1, 3, 4, 5, 6, 7, 8, 8, 9],
+        ),
+    ],
+)
+def test_noise_stays_what_it_was(noisy, golden):
+    np.testing.assert_array_equal(noisy, golden)

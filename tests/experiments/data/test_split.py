@@ -42,6 +42,20 @@ def test_stratified_split_of_equal_classes_differs_by_one_at_most():
     np.testing.assert_array_equal(np.sort(counts), [5] * 5 + [6] * 5)
 
 
+def test_stratified_split_rounds_to_the_nearest_share():
+    labels = np.repeat([0, 1], [90, 10])
+    # The shares of 4 are 3.6 and 0.4.
+    split = split_indices(0, labels, 4, stratified=True)
+    np.testing.assert_array_equal(labels[split.validation], [0, 0, 0, 0])
+
+
 def test_too_large_a_split_is_refused():
     with pytest.raises(ValueError, match="cannot cut 11 of 10"):
         split_indices(0, np.zeros(10, int), 11)
+
+
+def test_split_stays_what_it_was():
+    # The stream is NumPy's. Should this change, so does every tuned rho.
+    np.testing.assert_array_equal(
+        split_indices(0, np.arange(10), 4).validation, [2, 4, 6, 7]
+    )

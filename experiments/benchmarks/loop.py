@@ -1,0 +1,129 @@
+"""Does the training loop keep the device busy? Its speed against the bare step's.
+
+    python -m experiments.benchmarks.loop --out runs/loop
+
+Times blocks of the compiled step alone and of the whole loop (order, transfer, metrics,
+log, progress bar), in turn, on the small CIFAR preset with made-up images, and reports
+the median of the ratio. Evaluation and checkpoints, once in epochs, are left out.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+from experiments.data.images import ImageSet
+from experiments.presets import CIFAR
+from experiments.provenance import provenance, write_json
+from experiments.training.config import Cadence, RunOptions
+from experiments.training.image_data import ImageSplits
+from experiments.training.image_task import task_of_splits
+from experiments.training.loop import train
+from experiments.training.run_folder import open_run_folder
+from experiments.training.sharding import replicated
+from experiments.training.step import init_state, make_train_step
+from experiments.training.task import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How long to measure."""
+
+    out: pathlib.Path = pathlib.Path("runs/loop")
+    """Folder of loop.json."""
+    preset: str = "cifar10-small-asam"
+    """Name of a CIFAR preset."""
+    steps: int = 60
+    """Steps a block."""
+    blocks: int = 7
+    """Pairs of blocks."""
+
+
+def made_up_splits(side: int) -> ImageSplits:
+    """Returns random images in the place of CIFAR-10's."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2560, side, side, 3), dtype=np.uint8)
+    train_set = ImageSet(images, rng.integers(10, size=2560).astype(np.int32))
+    test_set = train_set.take(np.arange(100))
+    return ImageSplits(train_set, {"test": test_set}, num_classes=10)
+
+
+def main(options: Options) -> None:
+    """Measures both in turn and writes the ratios."""
+    record = provenance()
+    config = CIFAR[options.preset]
+    task = task_of_splits(config, made_up_splits(32 // config.data.shrink), seed=0)
+    bare = bare_block(task, options.steps)
+    pairs: list[tuple[float, float]] = []
+
+    def timed_inputs(start: int) -> Iterator[Any]:
+        """Yields a block, then times the bare step while the loop is idle.
+
+        The loop asks for the next input after it has written a line of metrics, and so
+        after the device has finished.
+        """
+        inputs = task.inputs(start)
+        while True:
+            began = time.perf_counter()
+            yield from itertools.islice(inputs, options.steps)
+            pairs.append((time.perf_counter() - began, bare()))
+
+    with tempfile.TemporaryDirectory() as path:
+        train(
+            task._replace(inputs=timed_inputs, num_epochs=10**6),
+            open_run_folder(pathlib.Path(path), {}),
+            seed=0,
+            cadence=Cadence(options.steps, eval_every=10**6, checkpoint_every=10**6),
+            options=RunOptions(max_steps=(options.blocks + 2) * options.steps),
+        )
+    pairs = pairs[1:]  # the first block compiles
+    ratios = [loop / alone for loop, alone in pairs]
+    loop, alone = (np.median(pairs, axis=0) / options.steps).tolist()
+    record |= {
+        "options": dataclasses.asdict(options) | {"out": str(options.out)},
+        "seconds_a_step": {"loop": loop, "bare": alone},
+        "ratio": {
+            "median": float(np.median(ratios)),
+            "least": min(ratios),
+            "most": max(ratios),
+        },
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(options.out / "loop.json", record)
+    print(record["seconds_a_step"], record["ratio"])
+
+
+def bare_block(task: Task, steps: int) -> Callable[[], float]:
+    """Returns a function that times the compiled step alone, on one batch."""
+    step = jax.jit(
+        make_train_step(task.loss_fn, task.prepare, task.optimizer, seed=0),
+        donate_argnums=0,
+    )
+    state = jax.jit(
+        lambda: init_state(task.init, task.optimizer, task.metric_names, 0),
+        out_shardings=replicated(),
+    )()
+    batch = next(task.inputs(0))
+    state = step(state, batch)
+
+    def block() -> float:
+        nonlocal state
+        jax.block_until_ready(state)
+        began = time.perf_counter()
+        for _ in range(steps):
+            state = step(state, batch)
+        jax.block_until_ready(state)
+        return time.perf_counter() - began
+
+    return block
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options, description=__doc__))
