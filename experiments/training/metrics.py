@@ -21,14 +21,14 @@ class MetricsLog:
         Lines of later steps, written after the checkpoint from which the run goes on,
         are dropped: those steps are taken again.
         """
+        self._tensorboard = (
+            _tensorboard(path.parent, after_step) if tensorboard else None
+        )
         lines = [line for line in read_metrics(path) if line["step"] <= after_step]
         write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
         self._path = path
         self.seconds_before = lines[-1]["seconds"] if lines else 0.0
         self._file = path.open("a")
-        self._tensorboard = (
-            _tensorboard(path.parent, after_step) if tensorboard else None
-        )
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Appends one line."""

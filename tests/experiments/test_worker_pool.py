@@ -1,5 +1,6 @@
-"""Workers end with the study that started them."""
+"""Workers finish their jobs, and end with the study that started them."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -7,7 +8,15 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
+
+from experiments.presets import CIFAR
+from experiments.training.config import Cadence, RunOptions
+from experiments.training.image_config import ImageData
+from experiments.worker_pool import Job, finish
+from tests.experiments.data.prepared import make_builder
+from tests.experiments.test_runs import write_run
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PARENT = """
@@ -56,3 +65,34 @@ def test_workers_stop_when_their_parent_is_killed(tmp_path):
         while is_alive(worker) and time.monotonic() < deadline:
             time.sleep(0.1)
     assert not is_alive(worker)
+
+
+@pytest.mark.slow
+def test_jobs_are_finished_or_were_already_or_raise(tmp_path, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")  # a worker has one device
+    images = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
+    splits = {"train": list(images), "test": list(images)}
+    make_builder(tmp_path / "data", "cifar10", splits).download_and_prepare()
+    config = dataclasses.replace(
+        CIFAR["cifar10-small-sgd"],
+        data=ImageData("cifar10", shrink=4),
+        epochs=1,
+        batch_size=4,
+    )
+    options = RunOptions(str(tmp_path / "data"), str(tmp_path / "runs"))
+    absent = dataclasses.replace(options, data_dir=str(tmp_path / "absent"))
+    jobs = [
+        Job(config, 0, Cadence(), absent),
+        Job(config, 1, Cadence(), options),
+        Job(config, 2, Cadence(), absent),
+    ]
+    was_finished = tmp_path / "runs/cifar10-small-sgd/seed0"
+    write_run(was_finished, epochs=1, series=(0.5,))
+    runs = finish(jobs, workers=1)
+    assert next(runs).path == was_finished
+    trained = next(runs)
+    assert trained.path == was_finished.with_name("seed1")
+    assert trained.is_finished
+    assert [line["step"] for line in trained.lines] == [2, 2]
+    with pytest.raises(FileNotFoundError, match=r"experiments\.prepare cifar10"):
+        next(runs)

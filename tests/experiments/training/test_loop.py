@@ -123,11 +123,6 @@ def test_a_run_of_eight_devices_is_resumed_by_one(tmp_path, monkeypatch, unbroke
     )
 
 
-def test_devices_that_do_not_divide_the_batch_are_refused():
-    with pytest.raises(ValueError, match="8 devices do not divide a batch of 12"):
-        sharding.shard_batch(np.zeros((12, 3)))
-
-
 # On one device, since XLA's CPU client itself waits where there are several.
 def test_the_host_does_not_wait_for_the_steps(tmp_path, one_device):
     task = tiny_task(SMALL, seed=0)

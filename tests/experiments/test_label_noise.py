@@ -1,0 +1,114 @@
+import pathlib
+
+import pytest
+
+from experiments import label_noise
+from experiments.label_noise import Study, chosen_rho, config_of, grids, jobs_of
+from experiments.runs import Run
+
+STUDY = Study(sam_rhos=(0.1, 0.4), asam_rhos=(1.0, 4.0), seeds=(5, 0), epochs=8)
+
+
+def make_run(method, rho, seed, *, noise_rate=0.4, validation=0.5, test=0.5) -> Run:
+    """Returns a finished run as it would be read back."""
+    config = config_of(STUDY, method, noise_rate, rho)
+    record = {
+        "seed": seed,
+        "name": config.name,
+        "epochs": config.epochs,
+        "ascent": {"rho": rho},
+        "data": {"noise_rate": noise_rate},
+    }
+    lines = [
+        {"split": "validation", "epoch": 4, "accuracy": 1 - validation},
+        {"split": "test", "epoch": 4, "accuracy": 0.9},
+        {"split": "train", "epoch": 8, "accuracy": 0.25, "loss": 1.0},
+        {"split": "validation", "epoch": 8, "accuracy": validation},
+        {"split": "test", "epoch": 8, "accuracy": test},
+    ]
+    return Run(pathlib.Path(config.name), record, lines)
+
+
+def test_rho_is_chosen_by_the_last_validation_accuracy():
+    runs = [
+        make_run("asam", 1.0, 5, validation=0.6, test=0.1),
+        make_run("asam", 4.0, 5, validation=0.5, test=0.9),
+        # Another method, another noise and another seed have no say.
+        make_run("sam", 0.4, 5, validation=0.99),
+        make_run("asam", 4.0, 5, noise_rate=0.0, validation=0.99),
+        make_run("asam", 4.0, 0, validation=0.99),
+    ]
+    assert chosen_rho(runs, "asam", 0.4, 5) == 1.0
+
+
+def test_the_smaller_of_two_best_radii_is_chosen_in_any_order():
+    runs = [make_run("asam", rho, 5, validation=0.6) for rho in (4.0, 1.0)]
+    assert chosen_rho(runs, "asam", 0.4, 5) == 1.0
+    assert chosen_rho(runs[::-1], "asam", 0.4, 5) == 1.0
+
+
+def test_the_methods_are_compared_alike():
+    sgd, double, sam, asam = (
+        config_of(STUDY, method, 0.4, grids(STUDY)[method][-1])
+        for method in label_noise.METHODS
+    )
+    assert (sgd.epochs, double.epochs, sam.epochs, asam.epochs) == (8, 16, 8, 8)
+    assert [c.ascent.rho for c in (sgd, double, sam, asam)] == [0, 0, 0.4, 4.0]
+    assert (sam.ascent.normalization, asam.ascent.normalization) == (
+        "identity",
+        "elementwise",
+    )
+    assert sgd.data == double.data == sam.data == asam.data
+    assert (sgd.data.num_validation, sgd.data.noise_rate) == (1000, 0.4)
+    assert sgd.data.augmentation == "none"
+
+
+def test_grids_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match="equally long"):
+        Study(sam_rhos=(0.1,), asam_rhos=(1.0, 4.0))
+    with pytest.raises(ValueError, match="at least one seed"):
+        Study(seeds=())
+
+
+def test_every_job_has_a_folder_of_its_own():
+    configs = [
+        config_of(STUDY, method, noise_rate, rho)
+        for noise_rate in STUDY.noise_rates
+        for method in label_noise.METHODS
+        for rho in grids(STUDY)[method]
+    ]
+    jobs = jobs_of(STUDY, configs, STUDY.seeds)
+    assert len({(job.config.name, job.seed) for job in jobs}) == 2 * 2 * 6
+
+
+def test_the_first_seed_tries_all_and_the_others_run_at_the_chosen_rho(
+    monkeypatch, tmp_path, capsys
+):
+    trained = []
+
+    def finish(jobs, workers):
+        for job in jobs:
+            rho = job.config.ascent.rho
+            method = job.config.name.partition("-")[2].partition("-rho")[0]
+            trained.append((method, rho, job.seed))
+            yield make_run(
+                method, rho, job.seed, validation=0.6 if rho < 1 else rho / 10
+            )
+
+    monkeypatch.setattr(label_noise, "finish", finish)
+    study = Study(
+        sam_rhos=(0.1, 0.4),
+        asam_rhos=(1.0, 4.0),
+        seeds=(5, 0),
+        noise_rates=(0.4,),
+        out=tmp_path,
+    )
+    label_noise.main(study)
+    first = [("sgd", 0), ("sgd-2x", 0), ("sam", 0.1), ("sam", 0.4)]
+    first += [("asam", 1.0), ("asam", 4.0)]
+    last = [("sgd", 0), ("sgd-2x", 0), ("sam", 0.1), ("asam", 4.0)]
+    assert trained == [(*x, 5) for x in first] + [(*x, 0) for x in last]
+    report = (tmp_path / "label_noise.md").read_text()
+    assert "| SAM | 0.1 | 2 |" in report
+    assert "| ASAM | 4 | 2 |" in report
+    assert report in capsys.readouterr().out
