@@ -242,9 +242,6 @@ def test_compiles_with_traced_radius_and_eta():
         assert_trees_close(climb(params, grads, rho, eta), expected, rtol=1e-6)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="XLA copies the scalars of the norm into every leaf's kernel"
-)
 @pytest.mark.parametrize("p", [2, jnp.inf])
 def test_the_compiled_program_grows_linearly_with_the_number_of_leaves(p):
     climb = jax.jit(lambda w: asam_jax.perturbation(w, w, 0.1, p=p))
