@@ -246,24 +246,3 @@ def test_half_precision_is_perturbed_in_float32_and_gets_its_gradients_back(num_
         "kernel": jnp.bfloat16,
         "bias": jnp.float32,
     }
-
-
-ERRORS = {
-    "negative rho": ({"rho": -1.0}, "rho must be finite and >= 0"),
-    "p = 1": ({"p": 1}, "p must be 2 or"),
-    "no group": ({"num_groups": 0}, "num_groups must be at least 1"),
-    "not a divisor": ({"num_groups": 4}, "does not divide the batch of 6"),
-    "params split": ({"num_groups": 2, "batch_argnums": 0}, "1 to 2"),
-    "beyond the arguments": ({"num_groups": 2, "batch_argnums": 3}, "1 to 2"),
-    "a scalar in the batch": ({"num_groups": 2, "args": (1.0, ROWS)}, "without axes"),
-    "other lengths": ({"num_groups": 2, "args": (ROWS, ROWS[:4])}, r"\[4, 6\]"),
-    "nothing to split": ({"num_groups": 2, "batch_argnums": ()}, "batch_argnums"),
-}
-
-
-@pytest.mark.parametrize("name", ERRORS)
-def test_errors_say_what_is_wrong(name):
-    arguments = {"rho": 0.1, "has_aux": True, **ERRORS[name][0]}
-    args = arguments.pop("args", (ROWS, ROWS))
-    with pytest.raises(ValueError, match=ERRORS[name][1]):
-        asam_jax.value_and_grad(recording_loss, **arguments)(W, *args)
