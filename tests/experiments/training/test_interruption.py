@@ -44,8 +44,11 @@ def test_the_first_signal_is_a_request_and_the_second_acts():
 class Child:
     """A training process, whose run folder can be watched."""
 
-    def __init__(self, run_dir: pathlib.Path, cache_dir: pathlib.Path):
-        command = [sys.executable, "-m", "tests.experiments.training.tiny", "tiny"]
+    def __init__(
+        self, run_dir: pathlib.Path, cache_dir: pathlib.Path, *, setup: str = ":"
+    ):
+        command = ["sh", "-c", setup + '; exec "$@"', "sh"]
+        command += [sys.executable, "-m", "tests.experiments.training.tiny", "tiny"]
         options = {
             "run-dir": run_dir,
             "epochs": CONFIG.epochs,
@@ -59,14 +62,15 @@ class Child:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
         self.folder = RunFolder(run_dir / "tiny/seed0")
-        self.process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | cache,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.log = run_dir.with_name("child.log")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=os.environ | cache,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     def stop_when(
         self, reached: Callable[["Child"], bool], signum: int
@@ -78,10 +82,10 @@ class Child:
                 assert time.monotonic() < end
                 time.sleep(0.001)
             self.process.send_signal(signum)
-            output, _ = self.process.communicate(timeout=PATIENCE)
+            code = self.process.wait(PATIENCE)
         finally:
             self.process.kill()
-        return self.process.returncode, output
+        return code, self.log.read_text()
 
     def checkpoints(self) -> set[str]:
         return {path.name for path in self.folder.checkpoints.glob("*")}
@@ -90,6 +94,10 @@ class Child:
         return max(
             (line["step"] for line in read_metrics(self.folder.metrics)), default=0
         )
+
+
+def never(child: Child) -> bool:
+    return False
 
 
 def is_saving(child: Child) -> bool:
@@ -102,7 +110,9 @@ def is_beyond(step: int) -> Callable[[Child], bool]:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, cache_dir):
+def test_a_run_that_is_stopped_in_every_way_ends_as_an_unbroken_one(
+    tmp_path, cache_dir
+):
     unbroken = train_tiny(tmp_path / "unbroken", CONFIG, cadence=CADENCE)
     run_dir = tmp_path / "killed"
     rng = random.Random()
@@ -121,11 +131,16 @@ def test_a_killed_run_ends_as_an_unbroken_one(tmp_path, cache_dir):
             break
         assert attempt < 5  # the save may be over between the look and the signal
 
-    for _ in range(2):
-        child = Child(run_dir, cache_dir)
-        step = child.last_step() + rng.randint(1, 20)
-        code, output = child.stop_when(is_beyond(step), signal.SIGKILL)
-        assert code in (-signal.SIGKILL, 0), output
+    full_disk = "ulimit -f 1000"  # for each file, in blocks of 512 or 1024 bytes
+    child = Child(run_dir, cache_dir, setup=full_disk)
+    code, output = child.stop_when(never, signal.SIGKILL)
+    assert code == 1, output
+    assert f"error: cannot write a checkpoint to {child.folder.checkpoints}" in output
+
+    child = Child(run_dir, cache_dir)
+    step = child.last_step() + rng.randint(1, 30)
+    code, output = child.stop_when(is_beyond(step), signal.SIGKILL)
+    assert code in (-signal.SIGKILL, 0), output
 
     resumed = train_tiny(run_dir, CONFIG, cadence=CADENCE)
     assert_same_run(resumed, unbroken)
