@@ -138,15 +138,15 @@ def _maximise_infinity(scales: list, grads: list, rho: jax.Array) -> list:
 
 
 def _inverse_magnitude(grads: list) -> jax.Array:
-    """A power of two that brings the largest gradient to [0.5, 4), rounding nothing.
+    """A power of two that brings the largest gradient near 1 and rounds nothing.
 
     0 where there is no direction: gradients that are all zero, or one not finite.
     """
     peaks = [jnp.max(jnp.abs(grad), initial=0) for grad in grads]
     peak = functools.reduce(jnp.maximum, peaks)  # NaN if one gradient is
-    _, exponent = jnp.frexp(peak)
-    largest = -int(jnp.finfo(peak.dtype).minexp)
-    magnitude = jnp.ldexp(jnp.ones_like(peak), jnp.clip(exponent, -largest, largest))
+    limits = jnp.finfo(peak.dtype)
+    magnitude = jax.lax.reduce_precision(peak, limits.nexp, mantissa_bits=0)
+    magnitude = jnp.minimum(magnitude, 1 / float(limits.tiny))  # its inverse is normal
     return _divide(1, magnitude, (peak > 0) & jnp.isfinite(peak))
 
 

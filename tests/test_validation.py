@@ -354,7 +354,9 @@ def test_an_axis_that_is_not_bound():
 
 
 def test_a_gradient_that_was_summed_over_the_axis():
-    mesh = jax.sharding.AbstractMesh((8,), ("data",))
+    mesh = jax.sharding.AbstractMesh(
+        (8,), ("data",), axis_types=(jax.sharding.AxisType.Auto,)
+    )
     optimizer = asam_jax.asam(axis_name="data")
 
     def step(params, inputs):
