@@ -119,7 +119,12 @@ class Config:
 def quick_config() -> Config:
     """What `--quick` starts from: too short to learn from, in seconds."""
     return Config(
-        quick=True, num_seeds=2, epochs=5, sam_rhos=(0.05, 0.2), asam_rhos=(0.5, 2.0)
+        quick=True,
+        num_seeds=2,
+        epochs=5,
+        sam_rhos=(0.05, 0.2),
+        asam_rhos=(0.5, 2.0),
+        hidden_sizes=(64,),
     )
 
 
