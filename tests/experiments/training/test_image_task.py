@@ -108,19 +108,33 @@ def test_crops_and_flips_move_the_pixels_of_each_image(stored):
     images = [np.asarray(batch.images) for batch in batches]
     np.testing.assert_array_equal(images[0], images[2])
     assert (images[0] != images[1]).any()
-    for image, example in zip(images[0], examples.images, strict=True):
-        assert any(
-            np.allclose(image, crop, atol=1e-5) for crop in crops_and_flips(example)
-        )
+    places = {
+        find(image, crops_and_flips(example))
+        for image, example in zip(images[0], examples.images, strict=True)
+    }
+    assert len({crop for crop, _ in places}) > BATCH / 2
+    assert {flipped for _, flipped in places} == {False, True}
     np.testing.assert_array_equal(batches[0].labels, examples.labels)
 
 
-def crops_and_flips(image: np.ndarray):
+def crops_and_flips(image: np.ndarray) -> dict[tuple[int, bool], np.ndarray]:
     padded = np.pad(image, ((4, 4), (4, 4), (0, 0)))
-    for row, column in itertools.product(range(9), repeat=2):
-        crop = normalized(padded[row : row + SIDE, column : column + SIDE])
-        yield crop
-        yield crop[:, ::-1]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (SIDE, SIDE), (0, 1))
+    crops = normalized(windows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
+    return {
+        (place, flipped): crop[:, ::-1] if flipped else crop
+        for place, crop in enumerate(crops)
+        for flipped in (False, True)
+    }
+
+
+def find(image: np.ndarray, variants: dict) -> tuple[int, bool]:
+    (place,) = (
+        place
+        for place, variant in variants.items()
+        if np.allclose(image, variant, atol=1e-5)
+    )
+    return place
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop-flip", "autoaugment"])
