@@ -48,11 +48,12 @@ def value_and_grad(
         p: The norm of the ball, 2 or ``jax.numpy.inf``.
         mask: The leaves that are perturbed, as in `perturbation`.
         has_aux: Whether `loss_fn` returns aux beside the loss.
-        num_groups: m, the number of groups; 1 is one perturbation for the whole batch.
+        num_groups: The number of groups, m; 1 is one perturbation for the whole batch.
         batch_argnums: The positions of the arguments that are split on axis 0, counted
             as in `jax.grad` (params is 0); all after params by default. The others, and
-            keyword arguments, go to each group whole. PRNG keys (`jax.random.key`), in
-            either, are folded with the index of the group.
+            keyword arguments, go to each group whole. A PRNG key (`jax.random.key`) in
+            any of them is folded with the index of the group; an array of keys in a
+            batch argument is split.
 
     Returns:
         A function with the arguments of `loss_fn` that returns ``(loss, grads)`` or

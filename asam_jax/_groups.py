@@ -20,7 +20,7 @@ def group_arguments(
     Args:
         args: The positional arguments after params.
         kwargs: The keyword arguments; they are never split.
-        num_groups: M.
+        num_groups: The number of groups, m.
         batch_argnums: The positions of the arguments to split on axis 0, where 1 is the
             first of `args`; None for all.
 

@@ -44,8 +44,9 @@ def perturbation(
 
     Where the gradient is zero or not finite there is no direction, and
     :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
-    `rho` that turns out not finite. (XLA takes denormal numbers for zero on some
-    backends, the CPU among them.)
+    `rho` that turns out not finite, and for scales so extreme (about 1e-19 and 1e19 in
+    float32) that the norm of :math:`T_w g` is zero or infinite. (XLA takes denormal
+    numbers for zero on some backends, the CPU among them.)
 
     Args:
         params: The parameters w, a tree of floating or complex arrays.
@@ -100,7 +101,7 @@ def perturbation(
     kept_grads = [jnp.conj(at_least_float32(grad)) for grad in kept_grads]
     rho = jnp.where(jnp.isfinite(rho), rho, 0)
     maximise = _maximise_euclidean if p == 2 else _maximise_infinity
-    eps = iter(maximise(kept_scales, _rescaled(kept_grads), rho))
+    eps = iter(maximise(kept_scales, kept_grads, rho))
     return jax.tree.map(
         lambda w, keep: next(eps).astype(w.dtype) if keep else jnp.zeros_like(w),
         params,
@@ -113,32 +114,40 @@ def _kept(tree: PyTree, kept: PyTree) -> list:
     return [leaf for leaf, keep in leaves if keep]
 
 
-def _rescaled(grads: list) -> list:
-    """Scales gradients by a power of two, which rounds nothing, to values up to 4.
+def _maximise_euclidean(scales: list, grads: list, rho: jax.Array) -> list:
+    """``rho * T^2 g / ||T g||_2``, leaf by leaf."""
+    unit = _inverse_magnitude(grads)
+    grads = [jnp.where(unit > 0, grad * unit, 0) for grad in grads]
+    scaled_grads = [scale * grad for scale, grad in zip(scales, grads, strict=True)]
+    squares = [jnp.sum(jnp.real(x * jnp.conj(x))) for x in scaled_grads]
+    norm = jnp.sqrt(functools.reduce(jnp.add, squares))
+    factor = _divide(rho, norm, norm > 0)  # 0 too where the norm is infinite
+    return [
+        jnp.where(factor > 0, scale * (factor * x), 0)
+        for scale, x in zip(scales, scaled_grads, strict=True)
+    ]
 
-    Gradients that are zero or not finite have no direction and become 0.
+
+def _maximise_infinity(scales: list, grads: list, rho: jax.Array) -> list:
+    """``rho * T sign(g)``, leaf by leaf."""
+    has_direction = _inverse_magnitude(grads) > 0
+    return [
+        jnp.where(has_direction & jnp.isfinite(scale), rho * scale * jnp.sign(grad), 0)
+        for scale, grad in zip(scales, grads, strict=True)
+    ]
+
+
+def _inverse_magnitude(grads: list) -> jax.Array:
+    """A power of two that brings the largest gradient to [0.5, 4), rounding nothing.
+
+    0 where there is no direction: gradients that are all zero, or one not finite.
     """
     peaks = [jnp.max(jnp.abs(grad), initial=0) for grad in grads]
     peak = functools.reduce(jnp.maximum, peaks)  # NaN if one gradient is
     _, exponent = jnp.frexp(peak)
     largest = -int(jnp.finfo(peak.dtype).minexp)
-    size = jnp.ldexp(jnp.ones_like(peak), jnp.clip(exponent, -largest, largest))
-    unit = _divide(1, size, (peak > 0) & jnp.isfinite(peak))
-    return [jnp.where(unit > 0, grad * unit, 0) for grad in grads]
-
-
-def _maximise_euclidean(scales: list, grads: list, rho: jax.Array) -> list:
-    """``rho * T^2 g / ||T g||_2``, leaf by leaf."""
-    scaled_grads = [scale * grad for scale, grad in zip(scales, grads, strict=True)]
-    squares = [jnp.sum(jnp.real(x * jnp.conj(x))) for x in scaled_grads]
-    norm = jnp.sqrt(functools.reduce(jnp.add, squares))
-    factor = _divide(rho, norm, norm > 0)
-    return [scale * (factor * x) for scale, x in zip(scales, scaled_grads, strict=True)]
-
-
-def _maximise_infinity(scales: list, grads: list, rho: jax.Array) -> list:
-    """``rho * T sign(g)``, leaf by leaf."""
-    return [rho * scale * jnp.sign(g) for scale, g in zip(scales, grads, strict=True)]
+    magnitude = jnp.ldexp(jnp.ones_like(peak), jnp.clip(exponent, -largest, largest))
+    return _divide(1, magnitude, (peak > 0) & jnp.isfinite(peak))
 
 
 def _divide(x: jax.typing.ArrayLike, y: jax.Array, where: jax.Array) -> jax.Array:

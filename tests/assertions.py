@@ -13,10 +13,10 @@ def assert_trees_close(
     """Compares structure, shapes and dtypes exactly, and values within a tolerance.
 
     Args:
-      actual: a tree of arrays.
-      expected: a tree of arrays; NaNs in it are expected to be NaN.
-      rtol: relative tolerance, element by element.
-      atol: absolute tolerance.
+        actual: A tree of arrays.
+        expected: A tree of arrays; NaNs in it are expected to be NaN.
+        rtol: Relative tolerance, element by element.
+        atol: Absolute tolerance.
     """
     chex.assert_trees_all_equal_shapes_and_dtypes(actual, expected)
     chex.assert_trees_all_close(actual, expected, rtol=rtol, atol=atol)

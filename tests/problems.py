@@ -21,8 +21,8 @@ class Batch(NamedTuple):
     """Images and what they show.
 
     Attributes:
-      images: float [batch, height, width, channel], or [batch, feature].
-      labels: int [batch].
+        images: float [batch, height, width, channel], or [batch, feature].
+        labels: int [batch].
     """
 
     images: Any
@@ -54,7 +54,7 @@ def conv_net(seed: int) -> tuple[PyTree, PyTree]:
     """Two convolutions with BatchNorm and biases, for 4 channels and 4 classes.
 
     Returns:
-      Its parameters and its running BatchNorm statistics, in float64 NumPy.
+        Its parameters and its running BatchNorm statistics, in float64 NumPy.
     """
     normal = np.random.default_rng(seed).normal
     params = {
@@ -72,7 +72,7 @@ def conv_net_loss(
     """The mean cross-entropy of `conv_net` in training mode.
 
     Returns:
-      The loss and the new running statistics.
+        The loss and the new running statistics.
     """
     params = cast(params, batch.images.dtype)
     x = _convolution(batch.images, params["stem"]["kernel"])

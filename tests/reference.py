@@ -89,19 +89,19 @@ def train(
     """SGD with momentum, weight decay and the sharpness-aware gradient.
 
     Args:
-      params: where it starts.
-      gradients: for each step, the gradient of the loss on its mini-batch.
-      radii: rho for each step.
-      operator: the normalization operator.
-      eta: its stabiliser.
-      p: the norm of the ball.
-      learning_rate: of SGD.
-      momentum: of SGD, without Nesterov.
-      weight_decay: lambda, applied at w to all parameters.
-      unperturbed: the names with eps = 0, outside the norm.
+        params: The parameters to start from.
+        gradients: For each step, the gradient of the loss on its mini-batch.
+        radii: For each step, rho.
+        operator: The normalization operator.
+        eta: Its stabiliser.
+        p: The norm of the ball.
+        learning_rate: The learning rate of SGD.
+        momentum: The momentum of SGD, without Nesterov.
+        weight_decay: The decay lambda, applied at w to all parameters.
+        unperturbed: The names with eps = 0, outside the norm.
 
     Returns:
-      The parameters before each step, and those after the last.
+        The parameters before each step, and those after the last.
     """
     velocity = {name: np.zeros_like(w) for name, w in params.items()}
     trajectory = [params]

@@ -131,10 +131,3 @@ def test_scales_are_at_least_float32():
     assert_trees_close(scales, expected, rtol=1e-7)
     ones = asam_jax.identity()(params)
     assert_trees_close(ones, jax.tree.map(jnp.ones_like, expected), rtol=0)
-
-
-@pytest.mark.parametrize("make", [asam_jax.elementwise, asam_jax.filterwise])
-@pytest.mark.parametrize("eta", [-0.1, float("nan"), float("inf")])
-def test_eta_is_finite_and_not_negative(make, eta):
-    with pytest.raises(ValueError, match="eta must be finite and >= 0"):
-        make(eta)

@@ -30,8 +30,8 @@ CASES = {
     ),
     "elementwise": (asam_jax.asam(), {"rho": 0.5, "p": 2, **ELEMENTWISE}),
     "elementwise-inf": (
-        asam_jax.asam(rho=0.05, p=jnp.inf),
-        {"rho": 0.05, "p": np.inf, **ELEMENTWISE},
+        asam_jax.asam(rho=0.05, eta=0.1, p=jnp.inf),
+        {"rho": 0.05, "p": np.inf, **ELEMENTWISE, "eta": 0.1},
     ),
     "filterwise": (
         asam_jax.asam(rho=0.3, normalization=filterwise),

@@ -232,31 +232,3 @@ def test_modules_are_perturbed_by_their_rule(library):
         return jnp.full_like(leaf, 0.5 * squared_scale / np.sqrt(27))
 
     assert_trees_close(eps, jax.tree.map(expected, params), rtol=1e-6)
-
-
-def masks():
-    return {
-        "two leaves for one": ({"a": [True, False]}, ValueError, "structure"),
-        "unknown name": ({"b": True}, ValueError, "structure"),
-        "an array of booleans": ({"a": np.array([True, False])}, TypeError, "boolean"),
-        "values for booleans": (
-            lambda path, leaf: leaf > 0,
-            TypeError,
-            "one Python boolean a leaf",
-        ),
-    }
-
-
-@pytest.mark.parametrize("name", masks())
-def test_masks_that_do_not_fit_are_refused(name):
-    mask, error, message = masks()[name]
-    params = {"a": jnp.ones(2)}
-    with pytest.raises(error, match=message):
-        asam_jax.perturbation(params, params, 0.1, mask=mask)
-
-
-def test_a_traced_mask_is_refused():
-    params = {"a": jnp.ones(2)}
-    climb = jax.jit(lambda keep: asam_jax.perturbation(params, params, 0.1, mask=keep))
-    with pytest.raises(TypeError, match="fixed when the step is compiled"):
-        climb({"a": True})

@@ -49,7 +49,10 @@ class PyramidBlock(nnx.Module):
     def _shortcut(self, x: jax.Array) -> jax.Array:
         if self.strides > 1:
             window = (self.strides, self.strides)
-            x = nnx.avg_pool(x, window, window, padding="SAME", count_include_pad=False)
+            pooled = nnx.avg_pool(
+                x, window, window, padding="SAME", count_include_pad=False
+            )
+            x = pooled.astype(x.dtype)  # its division by the counts is in float32
         return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (0, self.added_features)))
 
 

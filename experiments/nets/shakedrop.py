@@ -34,7 +34,7 @@ class ShakeDrop(nnx.Module):
     """`shake_drop` in training; its mean, `survival * x`, in evaluation."""
 
     def __init__(self, survival: float, *, rngs: nnx.Rngs):
-        self.survival = survival
+        self.survival = float(survival)  # a NumPy scalar would promote bfloat16
         self.deterministic = False
         self.rngs = rngs.dropout.fork()
 

@@ -16,7 +16,10 @@ class Interruption:
 
 @contextlib.contextmanager
 def catch_interruption() -> Iterator[Interruption]:
-    """Turns the first SIGTERM or SIGINT into a request; a second one acts at once."""
+    """Turns the first SIGTERM or SIGINT into a request; a second one acts at once.
+
+    A signal that is ignored, as SIGINT is in a shell's background jobs, stays ignored.
+    """
     interruption = Interruption()
     previous = {}
 
@@ -26,7 +29,8 @@ def catch_interruption() -> Iterator[Interruption]:
         signal.signal(signum, previous[signum])
 
     for signum in (signal.SIGTERM, signal.SIGINT):
-        previous[signum] = signal.signal(signum, request)
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            previous[signum] = signal.signal(signum, request)
     try:
         yield interruption
     finally:

@@ -1,5 +1,7 @@
 """Compiled programs are shared by the tests here, and by the processes they start."""
 
+import signal
+
 import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
@@ -22,3 +24,11 @@ def cache_dir(tmp_path_factory):
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
+
+
+@pytest.fixture(autouse=True)
+def default_sigint():
+    """Lets SIGINT act, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

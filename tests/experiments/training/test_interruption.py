@@ -23,6 +23,13 @@ CADENCE = Cadence(log_every=3, checkpoint_every=1)
 PATIENCE = 600  # seconds, for a machine that is busy with other things
 
 
+def test_what_is_ignored_stays_ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with catch_interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not interruption.requested
+
+
 def test_the_first_signal_is_a_request_and_the_second_acts():
     before = signal.getsignal(signal.SIGINT)
     with catch_interruption() as interruption:
