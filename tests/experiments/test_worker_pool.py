@@ -69,7 +69,8 @@ def test_workers_stop_when_their_parent_is_killed(tmp_path):
 
 @pytest.mark.slow
 def test_jobs_are_finished_or_were_already_or_raise(tmp_path, monkeypatch):
-    monkeypatch.setenv("XLA_FLAGS", "")  # a worker has one device
+    # One device, and a program that is soon compiled.
+    monkeypatch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
     images = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
     splits = {"train": list(images), "test": list(images)}
     make_builder(tmp_path / "data", "cifar10", splits).download_and_prepare()

@@ -110,9 +110,7 @@ def is_beyond(step: int) -> Callable[[Child], bool]:
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_in_every_way_ends_as_an_unbroken_one(
-    tmp_path, cache_dir
-):
+def test_a_run_stopped_in_every_way_ends_as_an_unbroken_one(tmp_path, cache_dir):
     unbroken = train_tiny(tmp_path / "unbroken", CONFIG, cadence=CADENCE)
     run_dir = tmp_path / "killed"
     rng = random.Random()

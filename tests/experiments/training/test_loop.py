@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType
 
 from experiments.training import run_folder, sharding
 from experiments.training.config import Cadence
@@ -31,10 +32,16 @@ def unbroken(tmp_path_factory):
     return train_tiny(tmp_path_factory.mktemp("unbroken"))
 
 
+def use_one_device(monkeypatch):
+    mesh = jax.make_mesh(
+        (1,), ("data",), axis_types=(AxisType.Auto,), devices=jax.devices()[:1]
+    )
+    monkeypatch.setattr(sharding, "data_mesh", lambda: mesh)
+
+
 @pytest.fixture
 def one_device(monkeypatch):
-    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
-    monkeypatch.setattr(sharding, "data_mesh", lambda: mesh)
+    use_one_device(monkeypatch)
 
 
 def test_a_run_writes_what_its_cadence_says(unbroken):
@@ -115,8 +122,7 @@ def test_one_device_and_eight_train_the_same_net(tmp_path, unbroken, one_device)
 
 def test_a_run_of_eight_devices_is_resumed_by_one(tmp_path, monkeypatch, unbroken):
     train_tiny(tmp_path, max_steps=13)
-    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
-    monkeypatch.setattr(sharding, "data_mesh", lambda: mesh)
+    use_one_device(monkeypatch)
     outcome = train_tiny(tmp_path)
     assert lines_of(outcome)[-1]["loss"] == pytest.approx(
         lines_of(unbroken)[-1]["loss"], rel=1e-3
