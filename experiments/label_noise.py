@@ -20,7 +20,7 @@ import sys
 import tyro
 from tqdm import tqdm
 
-from experiments.label_noise_report import method_of, write_report
+from experiments.label_noise_report import best_rho, method_of, write_report
 from experiments.presets import ascent
 from experiments.provenance import provenance
 from experiments.runs import Run
@@ -109,21 +109,17 @@ def grids(study: Study) -> dict[str, tuple[float, ...]]:
 
 
 def chosen_rho(runs: list[Run], method: str, noise_rate: float, seed: int) -> float:
-    """Returns the rho with the best last accuracy on the validation split.
-
-    The smallest of several best ones, whichever run has finished first.
-    """
+    """Returns the rho with the best last accuracy on the validation split."""
     tried = [
         run
         for run in runs
         if (method, noise_rate, seed)
         == (method_of(run), run.config["data"]["noise_rate"], run.config["seed"])
     ]
-    accuracy_and_rho = [
+    return best_rho(
         (run.series("validation", "accuracy")[-1], run.config["ascent"]["rho"])
         for run in tried
-    ]
-    return max(accuracy_and_rho, key=lambda pair: (pair[0], -pair[1]))[1]
+    )
 
 
 def main(study: Study) -> None:

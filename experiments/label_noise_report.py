@@ -1,6 +1,7 @@
 """The table, figure and JSON of the label-noise study."""
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.figure
@@ -21,6 +22,11 @@ LABELS = {
 def method_of(run: Run) -> str:
     """Returns sgd, sgd-2x, sam or asam, from a name like `noise40-sam-rho0.2`."""
     return run.config["name"].partition("-")[2].partition("-rho")[0]
+
+
+def best_rho(accuracy_and_rho: Iterable[tuple[float, float]]) -> float:
+    """Returns the rho with the best accuracy, the smallest of several."""
+    return max(accuracy_and_rho, key=lambda pair: (pair[0], -pair[1]))[1]
 
 
 def write_report(
@@ -59,13 +65,13 @@ def _select(results, **wanted):
 
 
 def _chosen(results, noise_rate, method, first_seed):
-    """The runs of the rho that `label_noise.chosen_rho` chooses."""
+    """The runs of the rho that the first seed chooses."""
     tried = _select(results, noise_rate=noise_rate, method=method)
     first = _select(tried, seed=first_seed)
     if not first:
         return []
-    best = max(first, key=lambda run: (run["last_validation_accuracy"], -run["rho"]))
-    return _select(tried, rho=best["rho"])
+    rho = best_rho((run["last_validation_accuracy"], run["rho"]) for run in first)
+    return _select(tried, rho=rho)
 
 
 def _tables(results, first_seed) -> str:
