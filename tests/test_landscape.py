@@ -68,7 +68,10 @@ def test_plane_is_the_loss_at_its_points():
 
 def test_line_may_run_to_infinity():
     line = asam_jax.loss_slice(
-        lambda w: jnp.exp(w[0]), jnp.zeros(1), [jnp.ones(1)], [[0.0], [1.0], [1000.0]]
+        lambda w: jnp.exp(w[0]),
+        jnp.zeros(1),
+        [jnp.ones(1)],
+        np.array([[0.0], [1.0], [1000.0]]),
     )
     np.testing.assert_allclose(line, [1, np.e, np.inf], rtol=1e-6)
 
