@@ -73,8 +73,8 @@ class Transformer(nnx.Module):
         *,
         rngs: nnx.Rngs,
     ):
-        self.source_embedding = _embedding(source_vocabulary, config, rngs)
-        self.target_embedding = _embedding(target_vocabulary, config, rngs)
+        self.source_embedding = _embedding(source_vocabulary, config, rngs)  # [., F]
+        self.target_embedding = _embedding(target_vocabulary, config, rngs)  # [V, F]
         self.dropout = dropout_layer(config.dropout, rngs=rngs)
         self.encoder = nnx.List(
             [EncoderLayer(config, rngs=rngs) for _ in range(config.num_encoder_layers)]
@@ -122,28 +122,25 @@ class Transformer(nnx.Module):
         return self._logits(y)[:, 0], tuple(entries)
 
     def _embed(
-        self, embedding: nnx.Embed, tokens: jax.Array, positions: jax.Array
+        self, embedding: nnx.Param, tokens: jax.Array, positions: jax.Array
     ) -> jax.Array:
-        x = embedding(tokens)  # [B, T, F]
+        x = jnp.take(embedding[...], tokens, axis=0)  # [B, T, F]
         features = x.shape[-1]
         x *= math.sqrt(features)
         x += sinusoids(positions, features)[None].astype(x.dtype)
         return self.dropout(x)
 
     def _logits(self, y: jax.Array) -> jax.Array:
-        embedding = self.target_embedding.embedding[...]
+        embedding = self.target_embedding[...]
         return jnp.einsum(
             "btf,vf->btv", y, embedding, preferred_element_type=jnp.float32
         )
 
 
-def _embedding(num_tokens: int, config: TransformerConfig, rngs: nnx.Rngs) -> nnx.Embed:
+def _embedding(num_tokens: int, config: TransformerConfig, rngs: nnx.Rngs) -> nnx.Param:
     normal = nnx.initializers.normal(config.features**-0.5)
-
-    def init(key, shape, dtype):
-        return normal(key, shape, dtype).at[PADDING].set(0)
-
-    return nnx.Embed(num_tokens, config.features, embedding_init=init, rngs=rngs)
+    embedding = normal(rngs.params(), (num_tokens, config.features))
+    return nnx.Param(embedding.at[PADDING].set(0))
 
 
 class TransformerNet(NamedTuple):

@@ -54,13 +54,13 @@ def reference_logits(params, source, target):
         return np.arange(len(source))
 
     layer = params["encoder"][0]
-    x = embed(source, params["source_embedding"]["embedding"])
+    x = embed(source, params["source_embedding"])
     x = ref.layer_norm(
         x + attend(x, x, layer["attention"], whole_source), layer["norm1"]
     )
     x = ref.layer_norm(x + feed_forward(x, layer["feed_forward"]), layer["norm2"])
 
-    layer, table = params["decoder"][0], params["target_embedding"]["embedding"]
+    layer, table = params["decoder"][0], params["target_embedding"]
     y = embed(target, table)
     y = ref.layer_norm(
         y + attend(y, y, layer["self_attention"], lambda t: np.arange(t + 1)),
@@ -124,7 +124,6 @@ def test_initial_parameters():
         return params["target_embedding"], decoder["feed_forward"], decoder["norm3"]
 
     embedding, feed_forward, norm = jax.tree.map(np.asarray, init(KEY))
-    embedding = embedding["embedding"]
     np.testing.assert_array_equal(embedding[PADDING], 0)
     assert embedding[1:].std() == pytest.approx(1 / 8, rel=0.05)
     assert abs(embedding).max() > 3 / 8  # a normal, not truncated at 2 deviations
@@ -144,7 +143,8 @@ def test_weights_are_all_but_the_biases():
     )
     # Projections of three attentions, four linear layers; five LayerNorms.
     assert kinds == {
-        ("embedding", True): 2,
+        ("source_embedding", True): 1,
+        ("target_embedding", True): 1,
         ("kernel", True): 3 * 4 + 4,
         ("bias", False): 3 * 4 + 4 + 5,
         ("scale", True): 5,
@@ -159,11 +159,11 @@ def test_a_logit_has_exactly_zero_gradient_in_later_tokens():
     @jax.jit
     @jax.jacrev
     def jacobian(embedding):
-        params = {**PARAMS, "target_embedding": {"embedding": embedding}}
+        params = {**PARAMS, "target_embedding": embedding}
         y, _ = NET.apply(params, {}, (SOURCE[:1], target), False)
         return y[0, :, absent]
 
-    rows = jacobian(PARAMS["target_embedding"]["embedding"])[:, target[0]]
+    rows = jacobian(PARAMS["target_embedding"])[:, target[0]]
     depends = np.any(np.asarray(rows) != 0, axis=-1)  # [logit, token]
     np.testing.assert_array_equal(depends, np.tri(4, dtype=bool))
 
@@ -175,9 +175,9 @@ def test_more_padding_changes_nothing():
 
 
 def test_what_the_padding_holds_changes_nothing():
-    embedding = PARAMS["source_embedding"]["embedding"].copy()
+    embedding = PARAMS["source_embedding"].copy()
     embedding[PADDING] += 100
-    params = {**PARAMS, "source_embedding": {"embedding": embedding}}
+    params = {**PARAMS, "source_embedding": embedding}
     np.testing.assert_array_equal(logits(params), logits())
     target = np.where(REAL, TARGET, 6)
     np.testing.assert_array_equal(logits(target=target)[REAL], logits()[REAL])
@@ -275,7 +275,7 @@ def test_bfloat16_in_every_product_and_float32_logits():
     # Three attentions of six products, two feed-forward nets of two; the logits.
     assert operands == [[jnp.bfloat16] * 2] * (3 * 6 + 2 * 2 + 1)
     memory = jax.eval_shape(NET.encode, params, SOURCE)
-    assert {leaf.dtype for leaf in jax.tree.leaves(memory.layers)} == {jnp.bfloat16}
+    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(memory.layers))
 
 
 def equations(jaxpr):
