@@ -33,7 +33,11 @@ class TransformerConfig:
 
 
 class FeedForward(nnx.Module):
-    """Two linear layers around a ReLU, at each position alone."""
+    """Two linear layers around a ReLU, at each position alone.
+
+    Xavier's initialization, as in attention; recent versions of fairseq leave these two
+    layers to PyTorch's default.
+    """
 
     def __init__(self, config: TransformerConfig, *, rngs: nnx.Rngs):
         features, hidden = config.features, config.hidden_features

@@ -120,8 +120,8 @@ def beam_search(
 def _start(cache: PyTree, num_sources: int, config: BeamConfig) -> _State:
     """One live hypothesis of each source, which is empty; the others do not exist."""
     shape = (num_sources, config.beam_size)
-    none = jnp.full(shape, -jnp.inf)
-    tokens = jnp.full((*shape, 1 + config.max_length), config.padding)
+    none = jnp.full(shape, -jnp.inf, jnp.float32)
+    tokens = jnp.full((*shape, 1 + config.max_length), config.padding, jnp.int32)
     return _State(
         length=jnp.zeros([], jnp.int32),
         live=Hypotheses(tokens.at[:, :, 0].set(config.begin), none.at[:, 0].set(0)),

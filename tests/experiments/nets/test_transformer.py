@@ -276,6 +276,7 @@ def test_bfloat16_in_every_product_and_float32_logits():
     assert operands == [[jnp.bfloat16] * 2] * (3 * 6 + 2 * 2 + 1)
     memory = jax.eval_shape(NET.encode, params, SOURCE)
     assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(memory.layers))
+    assert jax.eval_shape(decode, params, SOURCE, TARGET).dtype == jnp.float32
 
 
 def equations(jaxpr):
