@@ -257,7 +257,7 @@ def test_dropout_falls_where_fairseq_has_it(rates, expected, monkeypatch):
     assert drawn == expected
 
 
-def test_bfloat16_in_every_product_and_float32_logits():
+def test_bfloat16_in_every_forward_product_and_float32_logits():
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), PARAMS)
 
     def loss_fn(params):
