@@ -45,9 +45,9 @@ class Study:
     """The first of them chooses rho."""
     noise_rates: tuple[float, ...] = (0.0, 0.4)
     """Shares of labels that are redrawn from all classes."""
-    sam_rhos: tuple[float, ...] = (0.1, 0.3, 0.9)
+    sam_rhos: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.9)
     """Grid of SAM."""
-    asam_rhos: tuple[float, ...] = (1.0, 3.0, 9.0)
+    asam_rhos: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 9.0)
     """Grid of ASAM, as long as that of SAM."""
     num_train: int = 2000
     """Training images."""
