@@ -16,6 +16,7 @@ STUDY = Study(
     filterwise=(0.1, 0.4),
     layerwise=(1.0, 5.0),
     seeds=(5,),
+    epochs=16,
 )
 
 
