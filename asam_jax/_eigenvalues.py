@@ -91,11 +91,12 @@ def hessian_eigenvalues(
 def _arpack(
     matvec: Any, size: int, num: int, tolerance: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    operator_type: Any = LinearOperator  # its constructor has no types
-    return eigsh(
+    operator_type: Any = LinearOperator  # SciPy's types do not know its constructor
+    values, vectors = eigsh(
         operator_type((size, size), matvec=matvec, dtype=np.float64),
         k=num,
         which="LA",
         v0=np.random.default_rng(0).normal(size=size),
         tol=tolerance,
     )
+    return np.asarray(values), np.asarray(vectors)

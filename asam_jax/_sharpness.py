@@ -48,7 +48,7 @@ def sharpness(
     p: float = 2,
     mask: Where | None = None,
     num_steps: int = 100,
-    tolerance: float = 1e-3,
+    tolerance: float = 0.01,
     num_restarts: int = 0,
     key: jax.Array | None = None,
     group_size: int | None = None,
@@ -73,7 +73,7 @@ def sharpness(
       \le \mathrm{tolerance} \cdot (L(w + \epsilon) - L(w))
 
     That is a local maximum or close to one. Restarts from random points of the ball
-    look for a higher one.
+    look for a higher one; where the gradient at w is zero, only they find any.
 
     Args:
         loss_fn: ``loss_fn(params, batch, *args)`` to the mean over a batch, a real
@@ -90,7 +90,8 @@ def sharpness(
         mask: The leaves that are perturbed, as in `perturbation`.
         num_steps: The most steps of the ascent from each start; each costs a gradient
             over the data set, more where a step had to shrink.
-        tolerance: Of the gap, relative to the value.
+        tolerance: Of the gap, relative to the value. At a kink, such as those of ReLU
+            on few examples, the gap of a maximum need not come down to 0.
         num_restarts: Ascents from random points, besides that from the first-order
             point.
         key: A `jax.random.key` for the restarts.
