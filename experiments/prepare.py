@@ -1,16 +1,17 @@
-"""Prepares an image data set for reading without TensorFlow.
+"""Prepares a data set for reading without TensorFlow.
 
     python -m experiments.prepare cifar10 --data-dir ~/tensorflow_datasets
 
 TFDS downloads the data set, checks it and writes it as array_record. What is prepared
 already is left alone, and a file in the manual folder is taken instead of a download: a
-machine without a network needs one of the two. TFDS's own code for these data sets uses
+machine without a network needs one of the two. TFDS's own code for images uses
 TensorFlow while it prepares: `pip install 'asam_jax[tensorflow]'`. For ImageNet, which
 must be requested at image-net.org, put the two archives in the manual folder.
 """
 
 import dataclasses
 import importlib.util
+import logging
 import pathlib
 import sys
 from typing import Literal
@@ -18,8 +19,13 @@ from typing import Literal
 import requests
 import tensorflow_datasets as tfds
 import tyro
+from etils import epath
 from tensorflow_datasets.core.download import resource
 from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+# TFDS finds a builder by its name once it is imported.
+from experiments.data import multi30k  # noqa: F401
 
 # Archives that TFDS does not download.
 MANUAL_FILES = {
@@ -32,7 +38,7 @@ class Options:
     """What to prepare, and where."""
 
     name: tyro.conf.Positional[
-        Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
+        Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012", "multi30k"]
     ]
     """The data set."""
     data_dir: pathlib.Path | None = None
@@ -110,8 +116,13 @@ def _check_network(
     """Tries the server once, since TFDS retries for minutes."""
 
     def found(url: str, info: UrlInfo) -> bool:
-        cached = downloads / builder.name / resource.get_dl_fname(url, info.checksum)
-        return cached.exists() or (manual_dir / str(info.filename)).exists()
+        folder = epath.Path(downloads / builder.name)
+        cached = folder / resource.get_dl_fname(url, info.checksum)
+        by_hand = manual_dir / str(info.filename)
+        unpacked = by_hand.with_name(by_hand.name.removesuffix(".gz"))
+        return (
+            resource.is_locally_cached(cached) or by_hand.exists() or unpacked.exists()
+        )
 
     urls = builder.url_infos or {}
     missing = [url for url, info in urls.items() if not found(url, info)]
@@ -127,10 +138,17 @@ def _check_network(
 
 def main(options: Options) -> None:
     """Prepares the data set and says where it is, or why it cannot be prepared."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("experiments").setLevel(logging.INFO)
     builder = tfds.builder(options.name, data_dir=options.data_dir)
     try:
         prepare(builder, options.manual_dir)
-    except (OSError, ModuleNotFoundError) as error:
+    except (
+        OSError,
+        ModuleNotFoundError,
+        NonMatchingChecksumError,
+        ValueError,
+    ) as error:
         raise SystemExit(f"error: {error}") from error
     splits = builder.info.splits.values()
     sizes = ", ".join(f"{split.num_examples} {split.name}" for split in splits)

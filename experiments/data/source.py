@@ -8,7 +8,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core.data_sources.base import BaseDataSource
 
+# TFDS finds a builder by its name once it is imported.
+from experiments.data import multi30k  # noqa: F401
 from experiments.data.images import ImageSet
+from experiments.data.sentences import SentencePairs
 
 
 def open_source(
@@ -58,3 +61,30 @@ def load_images(name: str, split: str, data_dir: str | pathlib.Path | None) -> I
     images = np.stack([example["image"] for example in examples])
     labels = np.array([example["label"] for example in examples], np.int32)
     return ImageSet(images, labels)
+
+
+def load_sentences(
+    name: str,
+    split: str,
+    data_dir: str | pathlib.Path | None,
+    *,
+    source: str,
+    target: str,
+) -> SentencePairs:
+    """Reads a split of sentence pairs into memory.
+
+    Args:
+        name: As for `open_source`.
+        split: As for `open_source`.
+        data_dir: As for `open_source`.
+        source: The code of the language that is translated, such as "de".
+        target: The code of the language of the translations.
+
+    Returns:
+        The pairs, in the order in which TFDS wrote them.
+    """
+    examples = open_source(name, split, data_dir)
+    pairs = examples.__getitems__(range(len(examples)))
+    return SentencePairs(
+        *([pair[language].decode() for pair in pairs] for language in (source, target))
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import requests
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core.download import resource
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size
 
@@ -101,6 +102,7 @@ def test_a_finished_download_needs_no_network(builder, tmp_path, monkeypatch):
     path = manager._get_dl_path(tfds.download.Resource(url=URL), "0" * 64)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
+    resource.get_info_path(path).touch()
     prepare.prepare(builder)
     assert builder.is_prepared()
 

@@ -1,12 +1,9 @@
-import os
-import pathlib
-
 import numpy as np
 import pytest
 
 from experiments.data.augment import CIFAR10
 from experiments.data.source import load_images, open_source
-from tests.experiments.data.prepared import make_builder
+from tests.experiments.data.prepared import find_prepared, make_builder
 
 IMAGES = list(
     np.random.default_rng(0).integers(256, size=(5, 32, 32, 3), dtype=np.uint8)
@@ -49,17 +46,10 @@ def test_a_missing_data_set_names_the_command(data_dir):
     assert command in str(error.value)
 
 
-def cifar10_dir():
-    """Returns the folder of a fully prepared CIFAR-10, or None."""
-    root = os.environ.get("ASAM_JAX_DATA_DIR", "~/tensorflow_datasets")
-    root = pathlib.Path(root).expanduser()
-    return root if (root / "cifar10").exists() else None
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(cifar10_dir() is None, reason="CIFAR-10 is not prepared")
+@pytest.mark.skipif(find_prepared("cifar10") is None, reason="CIFAR-10 is not prepared")
 def test_cifar10_has_its_published_statistics():
-    images, labels = load_images("cifar10", "train", cifar10_dir())
+    images, labels = load_images("cifar10", "train", find_prepared("cifar10"))
     assert images.shape == (50_000, 32, 32, 3)
     np.testing.assert_array_equal(np.bincount(labels), [5000] * 10)
     pixels = images.reshape(-1, 1024, 3) / np.float32(255)
