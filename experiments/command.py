@@ -14,8 +14,12 @@ from experiments.training.checkpoint import CheckpointError
 from experiments.training.config import Cadence, RunOptions, to_json
 from experiments.training.curves import draw_curves
 from experiments.training.interruption import EXIT_INTERRUPTED
-from experiments.training.loop import NonFiniteLossError, Outcome, train
-from experiments.training.metrics import read_metrics
+from experiments.training.loop import (
+    NonFiniteLossError,
+    Outcome,
+    averaged_params,
+    train,
+)
 from experiments.training.run_folder import RunFolderError, open_run_folder
 from experiments.training.task import Task
 
@@ -59,8 +63,8 @@ def main(
     config, cadence, options = _parse(presets, config_type, description)
     try:
         for seed in options.seed:
-            outcome = run(config, make_task, seed, cadence, options)
-            _tell(outcome)
+            outcome, message = run(config, make_task, seed, cadence, options)
+            print(message)
             if outcome.interrupted:
                 sys.exit(EXIT_INTERRUPTED)
     except EXPECTED_ERRORS as error:
@@ -73,14 +77,29 @@ def run(
     seed: int,
     cadence: Cadence,
     options: RunOptions,
-) -> Outcome:
-    """Trains one seed of a config in its run folder, and draws its curves."""
+) -> tuple[Outcome, str]:
+    """Trains one seed of a config in its run folder, and draws its curves.
+
+    Returns:
+        How it ended, and what to tell of it.
+    """
     path = run_path(config, seed, options)
     folder = open_run_folder(path, {"seed": seed, **to_json(config)})
-    task = make_task(config, seed=seed, data_dir=options.data_dir)
+    task = make_task(config, seed=seed, data_dir=options.data_dir, folder=folder)
     outcome = train(task, folder, seed=seed, cadence=cadence, options=options)
-    draw_curves(outcome.folder.metrics, outcome.folder.curves)
-    return outcome
+    draw_curves(folder.metrics, folder.curves)
+    step = int(outcome.state.step)
+    if outcome.interrupted:
+        return (
+            outcome,
+            f"stopped and saved at step {step}; the same command resumes: {path}",
+        )
+    if not outcome.finished:
+        return outcome, f"{path}: saved at step {step}; the same command goes on"
+    params = outcome.state.params
+    if task.averaged > 1:
+        params = averaged_params(task, folder, seed)
+    return outcome, task.conclude(params, folder)
 
 
 def run_path(config: Config, seed: int, options: RunOptions) -> pathlib.Path:
@@ -101,22 +120,3 @@ def _parse(presets: Mapping[str, Any], config_type: type, description: str):
     commands = tyro.extras.subcommand_type_from_defaults(defaults, descriptions)
     command: Any = tyro.cli(commands, description=description)
     return command.config, command.cadence, command.options
-
-
-def _tell(outcome: Outcome) -> None:
-    folder = outcome.folder
-    step = int(outcome.state.step)
-    lines = [line for line in read_metrics(folder.metrics) if line["split"] == "test"]
-    if outcome.interrupted:
-        print(
-            f"stopped and saved at step {step}; the same command resumes: {folder.path}"
-        )
-    elif lines and lines[-1]["step"] == step:
-        last = lines[-1]["accuracy"]
-        best = max(line["accuracy"] for line in lines)
-        print(
-            f"{folder.path}: test accuracy {100 * last:.2f} % in the last epoch, "
-            f"{100 * best:.2f} % at most"
-        )
-    else:
-        print(f"{folder.path}: saved at step {step}; the same command goes on")

@@ -77,7 +77,7 @@ def _finish(job: Job):
     path = run_path(job.config, job.seed, job.options)
     if (path / "config.json").exists() and read_run(path).is_finished:
         return path
-    outcome = run(job.config, image_task, job.seed, job.cadence, job.options)
+    outcome, _ = run(job.config, image_task, job.seed, job.cadence, job.options)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return path

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 import jax
 import jax.numpy as jnp
 import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
@@ -22,15 +23,21 @@ class CheckpointError(Exception):
 class Checkpoints:
     """The newest states of a run, as a context manager that waits for the last save."""
 
-    def __init__(self, path: pathlib.Path, *, keep: int = 2):
+    def __init__(self, path: pathlib.Path, *, every: int = 1, keep: int = 1):
         """Opens the folder, and makes it if need be.
 
         Args:
             path: The folder.
-            keep: How many checkpoints stay; older ones are deleted.
+            every: Of the checkpoints of each `every` steps,
+            keep: this many of the newest stay. So do the two newest of all; the others
+                are deleted.
         """
         self._path = path.absolute()
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policies.AnyPreservationPolicy(
+                [policies.LatestN(2), policies.EveryNSteps(every, max_to_keep=keep)]
+            )
+        )
         self._manager = ocp.CheckpointManager(self._path, options=options)
         self.last_saved: int | None = None
 
@@ -67,6 +74,19 @@ class Checkpoints:
                 "folder to start again."
             )
         return like
+
+    def restore(self, step: int, like: State) -> State:
+        """Returns the state of one step.
+
+        Raises:
+            CheckpointError: If it is not there, or damaged.
+        """
+        try:
+            return self._restore(step, like)
+        except Exception as error:  # whatever a damaged file makes orbax raise
+            raise CheckpointError(
+                f"the checkpoint {self._path / str(step)} cannot be read: {error}"
+            ) from error
 
     def _restore(self, step: int, like: State) -> State:
         saved = {"state": like, "checksum": jax.jit(checksum)(like)}

@@ -25,6 +25,7 @@ from experiments.training.classification import (
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_data import ImageSplits, load_splits
 from experiments.training.optimizer import sgd
+from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, replicated, shard_batch
 from experiments.training.task import Task
 
@@ -37,14 +38,18 @@ STATISTICS = {
 EVALUATION_BATCH = 500
 
 
-def image_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
+def image_task(
+    config: ImageConfig, *, seed: int, data_dir: str, folder: RunFolder | None = None
+) -> Task:
     """Builds the task of a config.
 
     Args:
         config: Every number of the run.
         seed: Of the order of the examples; the loop seeds all the rest with it.
         data_dir: The folder of the prepared data sets.
+        folder: Of the run; images keep nothing in it.
     """
+    del folder
     return task_of_splits(config, load_splits(config.data, data_dir), seed=seed)
 
 

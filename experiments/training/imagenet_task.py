@@ -28,6 +28,7 @@ from experiments.training.classification import (
 )
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.optimizer import sgd
+from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, shard_batch
 from experiments.training.task import Task
 
@@ -37,7 +38,9 @@ EVALUATION_BATCH = 500
 SHARE = Share(process=0, num_processes=1)
 
 
-def imagenet_task(config: ImageConfig, *, seed: int, data_dir: str) -> Task:
+def imagenet_task(
+    config: ImageConfig, *, seed: int, data_dir: str, folder: RunFolder | None = None
+) -> Task:
     """Builds the task of a config; the arguments are those of `image_task`.
 
     Raises:

@@ -1,10 +1,12 @@
 """The loop: step, log, evaluate, save."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.config import Cadence, RunOptions
@@ -13,7 +15,12 @@ from experiments.training.metrics import MetricsLog
 from experiments.training.report import Report
 from experiments.training.run_folder import RunFolder, check_room
 from experiments.training.sharding import replicated
-from experiments.training.step import TrainState, init_state, make_train_step
+from experiments.training.step import (
+    PyTree,
+    TrainState,
+    init_state,
+    make_train_step,
+)
 from experiments.training.task import Task
 
 
@@ -28,6 +35,8 @@ class Outcome(NamedTuple):
     folder: RunFolder
     interrupted: bool
     """Whether it was asked to stop. It is saved, and may be at its end."""
+    finished: bool
+    """Whether the last step of the task is taken."""
 
 
 def train(
@@ -69,7 +78,7 @@ def train(
 
     with (
         catch_interruption() as interruption,
-        Checkpoints(folder.checkpoints) as checkpoints,
+        _checkpoints(task, folder) as checkpoints,
     ):
         state = checkpoints.restore_newest(initial())
         start = int(state.step)
@@ -90,12 +99,14 @@ def train(
                     report.evaluation(step, evaluated)
                 save_every = cadence.checkpoint_every * task.steps_per_epoch
                 stopping = interruption.requested
-                if _is_due(step, save_every, end) or stopping or step == stop:
+                is_averaged = step in averaged_steps(task)
+                is_due = _is_due(step, save_every, end) or is_averaged
+                if is_due or stopping or step == stop:
                     _check_finite(state, checkpoints)
                     checkpoints.save(step, state)
                 if stopping:
                     break
-    return Outcome(state, folder, interruption.requested)
+    return Outcome(state, folder, interruption.requested, int(state.step) == end)
 
 
 def initial_state(task: Task, seed: int) -> Callable[[], TrainState]:
@@ -103,6 +114,36 @@ def initial_state(task: Task, seed: int) -> Callable[[], TrainState]:
     return jax.jit(
         lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
         out_shardings=replicated(),
+    )
+
+
+def averaged_steps(task: Task) -> range:
+    """Returns the steps whose parameters are averaged, the last of the run among them.
+
+    They do not depend on how often a run saves.
+    """
+    end, each = task.num_epochs * task.steps_per_epoch, task.steps_per_epoch
+    first = max(each, end - (task.averaged - 1) * each)
+    return range(first, end + 1, each)
+
+
+def averaged_params(task: Task, folder: RunFolder, seed: int) -> PyTree:
+    """Returns the mean of the parameters at `averaged_steps`, of a finished run.
+
+    Raises:
+        CheckpointError: If one of the checkpoints is missing or damaged.
+    """
+    steps = averaged_steps(task)
+    like = initial_state(task, seed)()
+    with _checkpoints(task, folder) as checkpoints:
+        states = (checkpoints.restore(step, like) for step in steps)
+        total = functools.reduce(optax.tree.add, (state.params for state in states))
+    return jax.tree.map(lambda x: x / len(steps), total)
+
+
+def _checkpoints(task: Task, folder: RunFolder) -> Checkpoints:
+    return Checkpoints(
+        folder.checkpoints, every=task.steps_per_epoch, keep=task.averaged
     )
 
 

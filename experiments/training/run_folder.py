@@ -39,6 +39,20 @@ class RunFolder(NamedTuple):
         """The figure of the metrics."""
         return self.path / "curves.png"
 
+    @property
+    def subwords(self) -> pathlib.Path:
+        """The byte-pair encoding of a translator."""
+        return self.path / "subwords.model"
+
+    @property
+    def scores(self) -> pathlib.Path:
+        """The scores of a translator."""
+        return self.path / "scores.json"
+
+    def translations(self, split: str) -> pathlib.Path:
+        """What a translator made of a split, one sentence a line."""
+        return self.path / f"{split}.translated"
+
 
 def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
     """Makes the folder of a run, or opens it to go on.

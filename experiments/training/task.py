@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from experiments.training.accuracy import accuracy_line
+from experiments.training.run_folder import RunFolder
 from experiments.training.step import LossFn
 
 PyTree = Any
@@ -32,3 +34,7 @@ class Task(NamedTuple):
     num_epochs: int
     unit: str
     """What is counted, for the progress bar: images, tokens."""
+    averaged: int = 1
+    """Epochs at the end whose parameters are averaged in what `conclude` gets."""
+    conclude: Callable[[PyTree, RunFolder], str] = accuracy_line
+    """What to do with the parameters of a finished run; returns what to tell of it."""

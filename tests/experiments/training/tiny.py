@@ -69,9 +69,11 @@ def random_data(seed: int, num: int) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), labels.astype(np.int32)
 
 
-def tiny_task(config: TinyConfig, *, seed: int, data_dir: str = "") -> Task:
+def tiny_task(
+    config: TinyConfig, *, seed: int, data_dir: str = "", folder=None
+) -> Task:
     """Builds the task of a config."""
-    del data_dir
+    del data_dir, folder
     net = tiny_net(config.width)
     features, labels = random_data(1, NUM_TRAIN)
     schedule = optax.cosine_decay_schedule(

@@ -1,0 +1,75 @@
+"""Translation of a whole split, each sentence once."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from experiments.data.buckets import BucketedPairs
+from experiments.data.subwords import BEGIN, END, PADDING, Subwords
+from experiments.data.token_batches import NO_PAIR, evaluation_batches
+from experiments.nets.functional import Params
+from experiments.nets.transformer import TransformerNet
+from experiments.training.beam_search import BeamConfig
+from experiments.training.sharding import shard_batch
+from experiments.training.translate import translate
+
+
+class SearchConfig(NamedTuple):
+    """How to search for a translation."""
+
+    beam_size: int
+    length_penalty: float
+
+
+def translate_all(
+    net: TransformerNet,
+    params: Params,
+    pairs: BucketedPairs,
+    subwords: Subwords,
+    search: SearchConfig,
+    *,
+    title: str,
+) -> list[str]:
+    """Translates the sources of all pairs.
+
+    A translation may have half as many tokens again as its source, and ten more.
+
+    Args:
+        net: The net.
+        params: Its parameters, in the dtype of the computation.
+        pairs: The pairs, whose targets are not looked at.
+        subwords: Of both languages.
+        search: How to search.
+        title: What is translated, for the progress bar.
+
+    Returns:
+        The translations, in the order of the pairs.
+    """
+    search_fn = jax.jit(functools.partial(translate, net), static_argnums=3)
+    translations = [""] * len(pairs.pairs.sources)
+    with tqdm(total=len(translations), desc=title, disable=None) as bar:
+        for indices, batch in evaluation_batches(pairs):
+            lengths = np.sum(batch.source != PADDING, axis=1)
+            limits = np.where(indices == NO_PAIR, 1, _limit(lengths)).astype(np.int32)
+            config = BeamConfig(
+                beam_size=search.beam_size,
+                max_length=int(_limit(batch.source.shape[1])),
+                length_penalty=search.length_penalty,
+                begin=BEGIN,
+                end=END,
+                padding=PADDING,
+            )
+            found = search_fn(params, *shard_batch((batch.source, limits)), config)
+            best = subwords.decode(np.asarray(found.tokens[:, 0]))
+            for index, text in zip(indices.tolist(), best, strict=True):
+                if index != NO_PAIR:
+                    translations[index] = text
+                    bar.update()
+    return translations
+
+
+def _limit(length):
+    return length * 3 // 2 + 10

@@ -1,0 +1,114 @@
+"""The sentences of a run, and the subwords that it learns from them."""
+
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+from experiments.data.buckets import (
+    BucketedPairs,
+    into_buckets,
+    make_buckets,
+    without_long,
+)
+from experiments.data.numbers import number_pairs
+from experiments.data.sentences import SentencePairs
+from experiments.data.source import load_sentences
+from experiments.data.subwords import Subwords, kept_subwords
+from experiments.data.token_pairs import TokenPairs, encode_pairs
+from experiments.training.translation_config import TextData
+
+SOURCE, TARGET = "de", "en"
+NUM_HELD_OUT = 1000  # numbers for validation, and as many for test
+
+
+class TextSplits(NamedTuple):
+    """The parts of a data set."""
+
+    train: SentencePairs
+    validation: SentencePairs
+    test: SentencePairs
+
+
+class TranslationData(NamedTuple):
+    """What a run trains on and is measured by.
+
+    Attributes:
+        text: The sentences.
+        subwords: Learned from the training sentences alone.
+        train: The training pairs as tokens.
+        evaluated: `validation` and `test` as tokens, all of their pairs.
+    """
+
+    text: TextSplits
+    subwords: Subwords
+    train: BucketedPairs
+    evaluated: dict[str, BucketedPairs]
+
+
+def load_text(data: TextData, data_dir: str) -> TextSplits:
+    """Reads or makes the sentences, and draws the training pairs that are asked for.
+
+    Raises:
+        FileNotFoundError: If the data set is not prepared; the message has the command.
+        ValueError: If there are fewer pairs than the config asks for.
+    """
+    if data.dataset == "numbers":
+        assert data.num_train is not None
+        return TextSplits(
+            *number_pairs(
+                data.data_seed,
+                num_train=data.num_train,
+                num_validation=NUM_HELD_OUT,
+                num_test=NUM_HELD_OUT,
+            )
+        )
+    train, validation, test = (
+        load_sentences(data.dataset, split, data_dir, source=SOURCE, target=TARGET)
+        for split in ("train", "validation", "test")
+    )
+    if data.num_train is not None:
+        if data.num_train > len(train.sources):
+            raise ValueError(
+                f"num_train={data.num_train} exceeds the {len(train.sources)} pairs "
+                f"of {data.dataset}"
+            )
+        order = np.random.default_rng(data.data_seed).permutation(len(train.sources))
+        train = train.take(order[: data.num_train].tolist())
+    return TextSplits(train, validation, test)
+
+
+def load_translation_data(
+    data: TextData, data_dir: str, subwords_path: pathlib.Path, *, num_devices: int
+) -> TranslationData:
+    """Reads the sentences and cuts them into batches of subwords.
+
+    Args:
+        data: What to read.
+        data_dir: The folder of the prepared data sets.
+        subwords_path: Where the run keeps its subwords.
+        num_devices: What the pairs of a batch must be a multiple of.
+    """
+    text = load_text(data, data_dir)
+    both_sides = [*text.train.sources, *text.train.targets]
+    subwords = kept_subwords(subwords_path, both_sides, data.num_subwords)
+    train, validation, test = (
+        encode_pairs(subwords, pairs, split)
+        for split, pairs in zip(TextSplits._fields, text, strict=True)
+    )
+    lengths = data.bucket_lengths
+    train = without_long(train, min(data.max_length, max(lengths)))
+    cut = lambda pairs: _bucketed(pairs, lengths, data.num_tokens, num_devices)
+    evaluated = {"validation": cut(validation), "test": cut(test)}
+    return TranslationData(text, subwords, cut(train), evaluated)
+
+
+def _bucketed(
+    pairs: TokenPairs, lengths: tuple[int, ...], num_tokens: int, num_devices: int
+) -> BucketedPairs:
+    """Cuts pairs into batches, with one more length if the longest pair asks for it."""
+    longest = int(pairs.lengths.max(initial=0))
+    if longest > max(lengths):
+        lengths = (*lengths, longest)
+    buckets = make_buckets(lengths, max(num_tokens, longest), multiple=num_devices)
+    return into_buckets(pairs, buckets)
