@@ -101,6 +101,24 @@ def select(where: Where, tree: PyTree) -> PyTree:
     return jax.tree.map(_static_bool, chosen)
 
 
+def partition(tree: PyTree, chosen: PyTree) -> tuple[PyTree, PyTree]:
+    """Splits a tree in two, of its structure: chosen leaves, and the others.
+
+    None stands for a leaf that is in the other tree; see `combine`.
+    """
+    return (
+        jax.tree.map(lambda leaf, keep: leaf if keep else None, tree, chosen),
+        jax.tree.map(lambda leaf, keep: None if keep else leaf, tree, chosen),
+    )
+
+
+def combine(first: PyTree, second: PyTree) -> PyTree:
+    """Puts together what `partition` split."""
+    return jax.tree.map(
+        lambda a, b: b if a is None else a, first, second, is_leaf=lambda x: x is None
+    )
+
+
 def _static_bool(value: Any) -> bool:
     is_array = isinstance(value, (np.bool_, np.ndarray, jax.Array))
     is_boolean = isinstance(value, bool) or (

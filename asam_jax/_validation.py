@@ -71,6 +71,19 @@ def check_perturbable(params: PyTree, mask: PyTree) -> None:
     jax.tree_util.tree_map_with_path(check, params, mask)
 
 
+def check_real(params: PyTree) -> None:
+    """Refuses complex parameters, where only real ones are implemented."""
+
+    def check(path, leaf):
+        if jnp.iscomplexobj(leaf):
+            raise TypeError(
+                f"the parameter at params{jax.tree_util.keystr(path)} is complex; "
+                "sharpness and curvature are measured in real parameters only."
+            )
+
+    jax.tree_util.tree_map_with_path(check, params)
+
+
 def check_like(name: str, tree: PyTree, params: PyTree) -> None:
     """Refuses a tree that differs from the parameters in structure or shape."""
     structure, expected = jax.tree.structure(tree), jax.tree.structure(params)

@@ -15,28 +15,21 @@ The paper's own table (ResNet-32, all images) is that of the presets
 
 import dataclasses
 import pathlib
-import sys
 
-import tyro
-from tqdm import tqdm
-
-from experiments.label_noise_report import best_rho, method_of, write_report
+from experiments.label_noise_report import method_of, write_report
 from experiments.presets import ascent
 from experiments.provenance import provenance
 from experiments.runs import Run
-from experiments.training.config import Cadence, RunOptions
-from experiments.training.image_config import ImageConfig, ImageData
-from experiments.worker_pool import Job, finish
+from experiments.study import SmallStudy, best_rho, command, finish_all
+from experiments.training.image_config import ImageConfig
 
 METHODS = ("sgd", "sgd-2x", "sam", "asam")
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Study(SmallStudy):
     """What is run; every default is that of the committed results."""
 
-    data_dir: str = "~/tensorflow_datasets"
-    """Folder of the prepared cifar10."""
     run_dir: str = "runs/label_noise"
     """Folder of the runs."""
     out: pathlib.Path = pathlib.Path("runs/label_noise")
@@ -45,20 +38,10 @@ class Study:
     """The first of them chooses rho."""
     noise_rates: tuple[float, ...] = (0.0, 0.4)
     """Shares of labels that are redrawn from all classes."""
-    sam_rhos: tuple[float, ...] = (0.1, 0.3, 0.9)
+    sam_rhos: tuple[float, ...] = (0.1, 0.2, 0.3, 0.5, 0.9)
     """Grid of SAM."""
-    asam_rhos: tuple[float, ...] = (1.0, 3.0, 9.0)
+    asam_rhos: tuple[float, ...] = (1.0, 2.0, 3.0, 5.0, 9.0)
     """Grid of ASAM, as long as that of SAM."""
-    num_train: int = 2000
-    """Training images."""
-    num_validation: int = 1000
-    """Images that choose rho."""
-    epochs: int = 32
-    """Epochs of all but sgd-2x."""
-    batch_size: int = 64
-    """Images a step."""
-    workers: int = 2
-    """Processes that train at the same time, one core each."""
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
@@ -71,31 +54,12 @@ class Study:
 def config_of(study: Study, method: str, noise_rate: float, rho: float) -> ImageConfig:
     """Returns the config of a run; `rho` is 0 for SGD."""
     suffix = f"-rho{rho:g}" if rho else ""
-    return ImageConfig(
-        name=f"noise{100 * noise_rate:02.0f}-{method}{suffix}",
-        data=ImageData(
-            "cifar10",
-            augmentation="none",
-            shrink=2,
-            num_train=study.num_train,
-            num_validation=study.num_validation,
-            noise_rate=noise_rate,
-        ),
-        net="small",
-        ascent=ascent(method, rho),
+    return study.config(
+        f"noise{100 * noise_rate:02.0f}-{method}{suffix}",
+        ascent(method, rho),
+        noise_rate,
         epochs=2 * study.epochs if method == "sgd-2x" else study.epochs,
-        batch_size=study.batch_size,
-        label_smoothing=0.0,
     )
-
-
-def jobs_of(study: Study, configs: list[ImageConfig], seeds) -> list[Job]:
-    """Returns a job for each config and seed."""
-    options = RunOptions(data_dir=study.data_dir, run_dir=study.run_dir)
-    cadence = Cadence(
-        log_every=50, eval_every=max(1, study.epochs // 4), checkpoint_every=10
-    )
-    return [Job(config, seed, cadence, options) for config in configs for seed in seeds]
 
 
 def grids(study: Study) -> dict[str, tuple[float, ...]]:
@@ -127,13 +91,9 @@ def main(study: Study) -> None:
     record = provenance()
     runs: list[Run] = []
 
-    def train_all(configs: list[ImageConfig], seeds) -> None:
-        jobs = jobs_of(study, configs, seeds)
-        with tqdm(total=len(jobs), unit="run", disable=None) as bar:
-            for run in finish(jobs, study.workers):
-                runs.append(run)
-                bar.update()
-                write_report(study.out, record, dataclasses.asdict(study), runs)
+    def add(run: Run) -> None:
+        runs.append(run)
+        write_report(study.out, record, study.record(), runs)
 
     tuned = [
         config_of(study, method, noise_rate, rho)
@@ -141,7 +101,7 @@ def main(study: Study) -> None:
         for method in METHODS
         for rho in grids(study)[method]
     ]
-    train_all(tuned, study.seeds[:1])
+    finish_all(study.jobs(tuned, study.seeds[:1]), study.workers, add)
     final = [
         config_of(
             study,
@@ -152,14 +112,9 @@ def main(study: Study) -> None:
         for noise_rate in study.noise_rates
         for method in METHODS
     ]
-    train_all(final, study.seeds[1:])
+    finish_all(study.jobs(final, study.seeds[1:]), study.workers, add)
     print((study.out / "label_noise.md").read_text())
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Study, description=__doc__))
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on where it was")
+    command(Study, main, __doc__ or "")

@@ -1,16 +1,22 @@
 """The table, figure and JSON of the label-noise study."""
 
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 import matplotlib.figure
 
+from experiments import palette
 from experiments.provenance import write_json
 from experiments.runs import Run
 from experiments.statistics import mean_of
+from experiments.study import best_rho, result_of
 
-COLOURS = {"sgd": "#555555", "sgd-2x": "#999999", "sam": "#0072B2", "asam": "#D55E00"}
+COLOURS = {
+    "sgd": palette.SGD,
+    "sgd-2x": palette.SGD_LONGER,
+    "sam": palette.SAM,
+    "asam": palette.ASAM,
+}
 LABELS = {
     "sgd": "SGD, equal steps",
     "sgd-2x": "SGD, equal compute",
@@ -24,11 +30,6 @@ def method_of(run: Run) -> str:
     return run.config["name"].partition("-")[2].partition("-rho")[0]
 
 
-def best_rho(accuracy_and_rho: Iterable[tuple[float, float]]) -> float:
-    """Returns the rho with the best accuracy, the smallest of several."""
-    return max(accuracy_and_rho, key=lambda pair: (pair[0], -pair[1]))[1]
-
-
 def write_report(
     out: pathlib.Path, record: dict[str, Any], study: dict[str, Any], runs: list[Run]
 ) -> None:
@@ -37,26 +38,16 @@ def write_report(
     results = sorted(
         map(_result, runs), key=lambda result: list(map(str, result.values()))
     )
-    study = {
-        name: str(x) if isinstance(x, pathlib.Path) else x for name, x in study.items()
-    }
     write_json(out / "label_noise.json", {**record, "study": study, "runs": results})
     (out / "label_noise.md").write_text(_tables(results, study["seeds"][0]))
     _draw(results, study["seeds"][0], out / "label_noise.png")
 
 
 def _result(run: Run) -> dict[str, Any]:
-    test = run.series("test", "accuracy")
     return {
         "noise_rate": run.config["data"]["noise_rate"],
         "method": method_of(run),
-        "rho": run.config["ascent"]["rho"],
-        "seed": run.config["seed"],
-        "last_test_accuracy": test[-1],
-        "max_test_accuracy": max(test),
-        "last_validation_accuracy": run.series("validation", "accuracy")[-1],
-        "last_train_loss": run.series("train", "loss")[-1],
-        "last_train_accuracy": run.series("train", "accuracy")[-1],
+        **result_of(run),
     }
 
 

@@ -5,6 +5,7 @@ official code fixes (CIFAR with SAM and ASAM) is read from it, the rest recalled
 """
 
 import dataclasses
+import math
 from collections.abc import Iterator
 
 from experiments.training.config import Ascent
@@ -21,6 +22,23 @@ RHO = {
     "cifar100": {"sgd": 0.0, "sam": 0.1, "asam": 1.0},
     "imagenet2012": {"sgd": 0.0, "sam": 0.05, "asam": 1.0},
 }
+SCHEMES = {
+    "elementwise": Ascent(normalization="elementwise"),
+    "elementwise-with-bias": Ascent(normalization="elementwise-with-bias"),
+    "elementwise-inf": Ascent(normalization="elementwise", p=math.inf),
+    "filterwise": Ascent(normalization="filterwise"),
+    "layerwise": Ascent(normalization="layerwise"),
+}
+"""The balls of the figure of normalization schemes, and a layer-wise one."""
+SCHEME_RHOS = {
+    "elementwise": (0.1, 0.2, 0.5, 1.0, 2.0),
+    "elementwise-with-bias": (0.1, 0.2, 0.5, 1.0, 2.0),
+    "elementwise-inf": (1e-4, 2e-4, 5e-4, 1e-3, 2e-3),
+    "filterwise": (0.01, 0.02, 0.05, 0.1, 0.2),
+    "layerwise": (0.1, 0.2, 0.5, 1.0, 2.0),
+}
+"""Five successive values of the paper's grid for WRN-16-8: element-wise around its 0.5,
+in the other balls around our estimate of what has the same effect."""
 
 
 def ascent(method: str, rho: float) -> Ascent:
@@ -71,6 +89,25 @@ def small(method: str) -> ImageConfig:
     )
 
 
+def normalization(scheme: str, rho: float) -> ImageConfig:
+    """Returns a point of the figure of normalization schemes: WRN-16-8 on CIFAR-10.
+
+    A validation split is cut from the training images, to choose rho. SGD is the point
+    rho = 0 of every scheme, with as many epochs.
+    """
+    return dataclasses.replace(
+        cifar("cifar10", "wrn16_8", "asam"),
+        name=f"cifar10-wrn16_8-{scheme}-rho{rho:g}",
+        data=ImageData("cifar10", num_validation=5000),
+        ascent=scheme_ascent(scheme, rho),
+    )
+
+
+def scheme_ascent(scheme: str, rho: float) -> Ascent:
+    """Returns the ascent in the ball of a scheme; none for `sgd`."""
+    return dataclasses.replace(SCHEMES[scheme], rho=rho) if rho else Ascent()
+
+
 def imagenet(method: str) -> ImageConfig:
     """Returns a row of the ImageNet table: ResNet-50."""
     return ImageConfig(
@@ -96,5 +133,13 @@ def _cifar_presets() -> Iterator[ImageConfig]:
             yield noisy(percent, method)
 
 
+def _normalization_presets() -> Iterator[ImageConfig]:
+    yield normalization("sgd", 0.0)
+    for scheme, rhos in SCHEME_RHOS.items():
+        for rho in rhos:
+            yield normalization(scheme, rho)
+
+
 CIFAR = {config.name: config for config in _cifar_presets()}
+NORMALIZATION = {config.name: config for config in _normalization_presets()}
 IMAGENET = {config.name: config for config in map(imagenet, METHODS)}

@@ -17,12 +17,13 @@ import matplotlib.figure
 import tyro
 from tyro.conf import Positional
 
+from experiments import palette
 from experiments.paper import PAPER
 from experiments.presets import METHODS
 from experiments.runs import Run, find_runs
 from experiments.statistics import mean_of
 
-COLOURS = {"sgd": "#555555", "sam": "#0072B2", "asam": "#D55E00"}
+COLOURS = {"sgd": palette.SGD, "sam": palette.SAM, "asam": palette.ASAM}
 
 
 @dataclasses.dataclass(frozen=True)

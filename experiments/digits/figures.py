@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
+from experiments import palette
 from experiments.digits.invariance import Climb
 from experiments.digits.results import Result
 from experiments.statistics import mean_of
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart; two greys for SGD.
 COLORS = {
-    "SGD, equal steps": "#222222",
-    "SGD, equal compute": "#8c8c8c",
-    "SAM": "#0072B2",
-    "ASAM": "#D55E00",
+    "SGD, equal steps": palette.SGD,
+    "SGD, equal compute": palette.SGD_LONGER,
+    "SAM": palette.SAM,
+    "ASAM": palette.ASAM,
 }
 
 

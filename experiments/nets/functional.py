@@ -22,11 +22,26 @@ class Apply(Protocol):
         self,
         params: Params,
         model_state: ModelState,
-        x: jax.Array,
+        x: Any,
         train: bool,
         key: jax.Array | None = None,
     ) -> tuple[jax.Array, ModelState]:
         """Returns the logits and the new model state."""
+        ...
+
+
+class Call(Protocol):
+    """The type of `Boundary.call`."""
+
+    def __call__(
+        self,
+        method: Callable[[Any], Any],
+        params: Params,
+        model_state: ModelState,
+        train: bool,
+        key: jax.Array | None = None,
+    ) -> tuple[Any, ModelState]:
+        """Returns `method(module)` and the new model state."""
         ...
 
 
@@ -39,16 +54,32 @@ class Net(NamedTuple):
             and under integers where a module holds a list. To count parameters without
             drawing them, use `jax.eval_shape(init, key)`.
         apply: `apply(params, model_state, x, train, key) -> (logits, model_state)`
-            gives float32 logits `[batch, class]`. `train`, a Python bool, chooses
-            between batch and running statistics, and turns on dropout and ShakeDrop:
-            their noise is a function of `key` alone. Evaluation and nets without noise
-            need no key. The computation runs in the common dtype of `params` and `x`
-            (cast both to bfloat16 for mixed precision), BatchNorm's statistics in
-            float32.
+            gives float32 logits `[batch, class]`, for a transformer `[batch, position,
+            class]`. `x` is what the net takes: images, or the tokens of source and
+            target. `train`, a Python bool, chooses between batch and running
+            statistics, and turns on dropout and ShakeDrop: their noise is a function of
+            `key` alone. Evaluation and nets without noise need no key. The computation
+            runs in the common dtype of `params` and, where it is floating, `x` (cast
+            both to bfloat16 for mixed precision), the statistics of BatchNorm and
+            LayerNorm in float32.
     """
 
     init: Callable[[jax.Array], tuple[Params, ModelState]]
     apply: Apply
+
+
+class Boundary(NamedTuple):
+    """A module as two pure functions, for nets that have more to offer than logits.
+
+    Attributes:
+        init: As in `Net`.
+        call: `call(method, params, model_state, train, key)` returns `method(module)`,
+            for a module that holds these variables, and the new model state. `train`
+            and `key` are those of `Net.apply`.
+    """
+
+    init: Callable[[jax.Array], tuple[Params, ModelState]]
+    call: Call
 
 
 class _Stream(nnx.RngStream):
@@ -76,16 +107,16 @@ def _seed(model, key):
         stream.count.set_value(jnp.uint32(0))
 
 
-def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
+def boundary(make: Callable[[nnx.Rngs], nnx.Module]) -> Boundary:
     """Turns a module into pure functions.
 
     Args:
-        make: Builds the module, which maps inputs to logits, from the random streams
-            `params` and `dropout`. A layer with noise forks a stream of its own off
-            `dropout`, and draws nothing while its attribute `deterministic` is true.
+        make: Builds the module from the random streams `params` and `dropout`. A layer
+            with noise forks a stream of its own off `dropout`, and draws nothing while
+            its attribute `deterministic` is true.
 
     Returns:
-        The functions. `apply` raises `ValueError` if noise is due and the key is None.
+        The functions. `call` raises `ValueError` if noise is due and the key is None.
     """
 
     def build(key):
@@ -99,7 +130,7 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
 
     graph, _, _, streams = nnx.eval_shape(build, jax.random.key(0))
 
-    def apply(params, model_state, x, train, key=None):
+    def call(method, params, model_state, train, key=None):
         model = nnx.merge(graph, params, model_state, streams)
         if train:
             model.train()
@@ -107,7 +138,27 @@ def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
             model.eval()
         if train and streams:
             _seed(model, key)
-        logits = model(x).astype(jnp.float32)
-        return logits, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+        output = method(model)
+        return output, nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))
+
+    return Boundary(init, call)
+
+
+def functional(make: Callable[[nnx.Rngs], nnx.Module]) -> Net:
+    """Turns a module that maps inputs to logits into a net.
+
+    Args:
+        make: Builds the module, as `boundary` asks for it.
+
+    Returns:
+        The net. `apply` raises `ValueError` if noise is due and the key is None.
+    """
+    init, call = boundary(make)
+
+    def apply(params, model_state, x, train, key=None):
+        logits, model_state = call(
+            lambda model: model(x), params, model_state, train, key
+        )
+        return logits.astype(jnp.float32), model_state
 
     return Net(init, apply)

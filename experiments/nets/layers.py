@@ -1,4 +1,4 @@
-"""Convolutions and linear layers as the image nets use them."""
+"""Convolutions, linear layers and dropout as the nets use them."""
 
 import jax
 from flax import nnx
@@ -43,3 +43,19 @@ def linear(in_features: int, features: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(
         in_features, features, kernel_init=init, bias_init=init, rngs=rngs
     )
+
+
+def xavier_linear(
+    in_features: int, features: int, *, gain: float = 1.0, rngs: nnx.Rngs
+) -> nnx.Linear:
+    """Returns a linear layer with bias 0 and a kernel of Xavier's uniform distribution.
+
+    The bound is gain * sqrt(6 / (in_features + features)).
+    """
+    init = nnx.initializers.variance_scaling(gain**2, "fan_avg", "uniform")
+    return nnx.Linear(in_features, features, kernel_init=init, rngs=rngs)
+
+
+def dropout_layer(rate: float, *, rngs: nnx.Rngs) -> nnx.Dropout:
+    """Returns dropout, which at rate 0 has no random stream and needs no key."""
+    return nnx.Dropout(rate, rngs=rngs if rate > 0 else None)

@@ -7,6 +7,7 @@ import jax
 from flax import nnx
 
 from experiments.nets.functional import Net, functional
+from experiments.nets.layers import dropout_layer
 
 
 class MLP(nnx.Module):
@@ -29,7 +30,7 @@ class MLP(nnx.Module):
             for width, next_width in pairwise(widths)
         ]
         self.layers = nnx.List(layers)
-        self.dropout = nnx.Dropout(dropout, rngs=rngs if dropout > 0 else None)
+        self.dropout = dropout_layer(dropout, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps `[batch, ...]` to logits."""

@@ -3,7 +3,11 @@
 import dataclasses
 import json
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+Normalization: TypeAlias = Literal[
+    "identity", "elementwise", "elementwise-with-bias", "filterwise", "layerwise"
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +16,7 @@ class Ascent:
 
     rho: float = 0.0
     """Radius of the ball; 0 is plain training, with one gradient a step."""
-    normalization: Literal["identity", "elementwise", "filterwise"] = "identity"
+    normalization: Normalization = "identity"
     """Shape of the ball: identity is SAM, elementwise ASAM."""
     eta: float = 0.01
     """Added to the length of each axis; unused by identity."""
@@ -29,7 +33,10 @@ class Ascent:
     @property
     def summary(self) -> str:
         """The ascent in a few words."""
-        return f"{self.normalization} rho {self.rho:g}" if self.rho else "no ascent"
+        if self.rho == 0:
+            return "no ascent"
+        norm = "" if self.p == 2 else ", p = inf"
+        return f"{self.normalization} rho {self.rho:g}{norm}"
 
 
 @dataclasses.dataclass(frozen=True)

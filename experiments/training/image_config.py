@@ -1,7 +1,8 @@
 """What a run of image classification is."""
 
 import dataclasses
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias
 
 from tyro.conf import OmitArgPrefixes
 
@@ -65,6 +66,19 @@ class ImageConfig:
         require_positive(self, "epochs", "batch_size")
         if self.net not in IMAGE_NETS:
             raise ValueError(f"net must be one of {', '.join(IMAGE_NETS)}")
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Reads what `to_json` wrote, and leaves out what is no field."""
+        fields = {field.name for field in dataclasses.fields(cls)}
+        known = {name: value for name, value in values.items() if name in fields}
+        return cls(
+            **known
+            | {
+                "data": ImageData(**values["data"]),
+                "ascent": Ascent(**values["ascent"]),
+            }
+        )
 
     @property
     def summary(self) -> str:

@@ -1,5 +1,6 @@
 """The loop: step, log, evaluate, save."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -55,10 +56,7 @@ def train(
         CheckpointError: If a checkpoint cannot be written, or none can be read.
         NonFiniteLossError: If the loss or an update is not finite.
     """
-    initial = jax.jit(
-        lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
-        out_shardings=replicated(),
-    )
+    initial = initial_state(task, seed)
     num_bytes = sum(
         leaf.size * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(jax.eval_shape(initial))
@@ -98,6 +96,14 @@ def train(
                 if stopping:
                     break
     return Outcome(state, folder, interruption.requested)
+
+
+def initial_state(task: Task, seed: int) -> Callable[[], TrainState]:
+    """Returns the compiled function that draws the state before the first step."""
+    return jax.jit(
+        lambda: init_state(task.init, task.optimizer, task.metric_names, seed),
+        out_shardings=replicated(),
+    )
 
 
 def _is_due(step: int, every: int, end: int) -> bool:

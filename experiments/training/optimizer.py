@@ -5,19 +5,14 @@ import optax
 
 import asam_jax
 from experiments.training.config import Ascent
-
-NORMALIZATIONS = {
-    "identity": lambda ascent: asam_jax.identity(),
-    "elementwise": lambda ascent: asam_jax.elementwise(ascent.eta),
-    "filterwise": lambda ascent: asam_jax.filterwise(ascent.eta),
-}
+from experiments.training.normalizations import NORMALIZATIONS
 
 
 def climb(ascent: Ascent) -> optax.GradientTransformation:
     """Returns the ascent as the first element of a chain; nothing where rho is 0."""
     if ascent.rho == 0:
         return optax.identity()
-    normalization = NORMALIZATIONS[ascent.normalization](ascent)
+    normalization = NORMALIZATIONS[ascent.normalization](ascent.eta)
     p = 2 if ascent.p == 2 else jnp.inf
     return asam_jax.asam(ascent.rho, normalization=normalization, p=p)
 

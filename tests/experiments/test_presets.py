@@ -1,12 +1,14 @@
 """Presets against the paper's settings, written out anew."""
 
+import dataclasses
 import itertools
+import math
 
 import pytest
 
 from experiments.nets import IMAGE_NETS
 from experiments.paper import PAPER
-from experiments.presets import CIFAR, IMAGENET
+from experiments.presets import CIFAR, IMAGENET, NORMALIZATION, SCHEME_RHOS
 
 PRESETS = CIFAR | IMAGENET
 NETS = (
@@ -88,3 +90,32 @@ def test_label_noise_is_where_the_name_says(name):
 
 def test_every_preset_names_a_net():
     assert {config.net for config in PRESETS.values()} <= IMAGE_NETS.keys()
+
+
+@pytest.mark.parametrize("name", NORMALIZATION)
+def test_the_schemes_are_points_of_one_figure(name):
+    config = NORMALIZATION[name]
+    assert config.name == name
+    like_the_first = dataclasses.replace(
+        config,
+        name="cifar10-wrn16_8-sgd-rho0",
+        ascent=NORMALIZATION["cifar10-wrn16_8-sgd-rho0"].ascent,
+    )
+    assert like_the_first == NORMALIZATION["cifar10-wrn16_8-sgd-rho0"]
+    assert (config.net, config.epochs, config.batch_size) == ("wrn16_8", 200, 128)
+    assert (config.learning_rate, config.weight_decay) == (0.1, 5e-4)
+    assert config.data.num_validation == 5000
+    assert name.endswith(f"-rho{config.ascent.rho:g}")
+
+
+def test_every_scheme_tries_as_many_radii_of_the_grid_of_the_paper():
+    assert len(NORMALIZATION) == 1 + 5 * 5
+    assert NORMALIZATION.keys().isdisjoint(PRESETS)
+    grid = [float(f"{m}e{n}") for n in range(-5, 1) for m in (1, 2, 5)]
+    for rhos in SCHEME_RHOS.values():
+        start = grid.index(rhos[0])
+        assert list(rhos) == grid[start : start + 5]
+    elementwise = NORMALIZATION["cifar10-wrn16_8-elementwise-rho0.5"].ascent
+    assert elementwise == CIFAR["cifar10-wrn28_10-asam"].ascent
+    infinity = NORMALIZATION["cifar10-wrn16_8-elementwise-inf-rho0.0002"].ascent
+    assert (infinity.normalization, infinity.p) == ("elementwise", math.inf)

@@ -4,13 +4,14 @@ import jax
 import numpy as np
 
 from experiments.nets.functional import Net
+from experiments.nets.transformer import TransformerNet
 
 
 def images(*shape: int) -> np.ndarray:
     return np.random.default_rng(2).normal(size=shape).astype(np.float32)
 
 
-def variables(net: Net, seed: int = 0):
+def variables(net: Net | TransformerNet, seed: int = 0):
     """Draws `(params, model_state)` in NumPy: XLA is slow to compile initializers.
 
     Every kernel keeps the scale of its input; scales and statistics are about 1.
@@ -27,7 +28,7 @@ def variables(net: Net, seed: int = 0):
     return jax.tree.map(draw, jax.eval_shape(net.init, jax.random.key(0)))
 
 
-def apply(net: Net, *args, train: bool):
+def apply(net: Net | TransformerNet, *args, train: bool):
     """Calls `net.apply(params, model_state, x, train, [key])` under jit."""
     params, model_state, x, *key = args
     return jax.jit(net.apply, static_argnums=3)(params, model_state, x, train, *key)

@@ -40,3 +40,32 @@ def average_pool(x):
 
 def linear(x, params):
     return x @ params["kernel"].astype(np.float64) + params["bias"]
+
+
+def layer_norm(x, params):
+    mean, var = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
+    return (x - mean) / np.sqrt(var + 1e-5) * params["scale"] + params["bias"]
+
+
+def attention(x, memory, params, *, num_heads, visible):
+    """Attends head by head and query by query, of one sequence.
+
+    Args:
+        x: What asks, [query, feature].
+        memory: What answers, [key, feature].
+        params: The four projections.
+        num_heads: The number of equal parts of the features.
+        visible: `visible(query) -> keys`, the indices that a query sees.
+    """
+    q, k, v = (
+        np.split(linear(inputs, params[name]), num_heads, -1)
+        for inputs, name in [(x, "query"), (memory, "key"), (memory, "value")]
+    )
+    outputs = np.zeros((len(x), num_heads, v[0].shape[-1]))
+    for t in range(len(x)):
+        keys = visible(t)
+        for head in range(num_heads):
+            logits = k[head][keys] @ q[head][t] / np.sqrt(q[head].shape[-1])
+            weights = np.exp(logits) / np.exp(logits).sum()
+            outputs[t, head] = weights @ v[head][keys]
+    return linear(outputs.reshape(len(x), -1), params["out"])

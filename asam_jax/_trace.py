@@ -1,0 +1,84 @@
+"""The trace of T_w H T_w."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from ._curvature import curvature_at
+from ._normalization import elementwise
+from ._typing import Normalization, PyTree, Where
+
+
+class Trace(NamedTuple):
+    """What `hessian_trace` found.
+
+    Attributes:
+        value: The trace of T H T.
+        standard_error: Of the estimate, from the spread of the samples.
+    """
+
+    value: float
+    standard_error: float
+
+
+def hessian_trace(
+    loss_fn: Callable[..., jax.Array],
+    params: PyTree,
+    *,
+    key: jax.Array,
+    num_samples: int = 100,
+    batches: Iterable[PyTree] | None = None,
+    args: tuple[Any, ...] = (),
+    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    mask: Where | None = None,
+) -> Trace:
+    r"""The trace of :math:`T_w H T_w`, by Hutchinson's estimator.
+
+    .. math::
+      \mathrm{tr}(T_w H T_w) = \mathbb{E}_v [v^\top T_w H T_w v], \quad v_i = \pm 1
+
+    Args:
+        loss_fn: As in `sharpness`.
+        params: The parameters w.
+        key: A `jax.random.key`.
+        num_samples: The number of vectors v, >= 2.
+        batches: As in `sharpness`.
+        args: As in `sharpness`.
+        normalization: Parameters to the diagonal of T_w, as in `perturbation`;
+            `identity()` for the trace of H.
+        mask: The leaves that vary, all by default.
+
+    Returns:
+        A `Trace`.
+
+    Raises:
+        ValueError, TypeError: As `sharpness`, and for fewer than two samples.
+
+    Example:
+        >>> import asam_jax, jax, jax.numpy as jnp
+        >>> trace = asam_jax.hessian_trace(
+        ...     lambda w: jnp.sum(w**2), jnp.ones(5), key=jax.random.key(0),
+        ...     num_samples=2, normalization=asam_jax.identity())
+        >>> trace.value, trace.standard_error
+        (10.0, 0.0)
+
+    References:
+        Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989.
+    """
+    if num_samples < 2:
+        raise ValueError(f"num_samples must be at least 2, got {num_samples}.")
+    curvature = curvature_at(loss_fn, params, batches, args, normalization, mask)
+    samples = []
+    for sample in range(num_samples):
+        v = _signs(jax.random.fold_in(key, sample), curvature.around.params)
+        samples.append(np.asarray(optax.tree.vdot(v, curvature.product(v))))
+    standard_error = np.std(samples, ddof=1) / np.sqrt(num_samples)
+    return Trace(float(np.mean(samples)), float(standard_error))
+
+
+@jax.jit
+def _signs(key, like):
+    return optax.tree.random_like(key, like, jax.random.rademacher)

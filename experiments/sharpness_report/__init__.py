@@ -1,0 +1,1 @@
+"""How sharp the minimum of a trained run is, as a page of figures."""
