@@ -13,7 +13,7 @@ from experiments.presets import CIFAR
 from experiments.training import image_data, image_task
 from experiments.training.config import Ascent
 from experiments.training.image_config import ImageConfig, ImageData
-from tests.experiments.data.test_source import cifar10_dir
+from tests.experiments.data.prepared import find_prepared
 from tests.experiments.training.running import assert_same_run, train_tiny
 
 NUM_CLASSES, SIDE, BATCH = 10, 8, 16
@@ -192,10 +192,10 @@ def test_a_resumed_run_is_the_unbroken_one(stored, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(cifar10_dir() is None, reason="CIFAR-10 is not prepared")
+@pytest.mark.skipif(find_prepared("cifar10") is None, reason="CIFAR-10 is not prepared")
 def test_a_preset_reads_cifar10():
     config = CIFAR["cifar10-small-asam"]
-    task = image_task.image_task(config, seed=0, data_dir=str(cifar10_dir()))
+    task = image_task.image_task(config, seed=0, data_dir=str(find_prepared("cifar10")))
     assert task.steps_per_epoch == 10_000 // 128
     batch = jax.jit(task.prepare)(next(task.inputs(0)), jax.random.key(0))
     assert batch.images.shape == (128, 16, 16, 3)
