@@ -5,8 +5,9 @@
 TFDS downloads the data set, checks it and writes it as array_record. What is prepared
 already is left alone, and a file in the manual folder is taken instead of a download: a
 machine without a network needs one of the two. TFDS's own code for images uses
-TensorFlow while it prepares: `pip install 'asam_jax[tensorflow]'`. For ImageNet, which
-must be requested at image-net.org, put the two archives in the manual folder.
+TensorFlow while it prepares: `pip install 'asam_jax[tensorflow]'`. ImageNet, which must
+be requested at image-net.org, and IWSLT'14 are taken from the manual folder alone; if
+they are not there, the error says what to fetch.
 """
 
 import dataclasses
@@ -25,11 +26,12 @@ from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
 # TFDS finds a builder by its name once it is imported.
-from experiments.data import multi30k  # noqa: F401
+from experiments.data import iwslt14, multi30k  # noqa: F401
 
-# Archives that TFDS does not download.
+# Archives that TFDS does not download: one of each group.
 MANUAL_FILES = {
-    "imagenet2012": ("ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"),
+    "imagenet2012": (("ILSVRC2012_img_train.tar",), ("ILSVRC2012_img_val.tar",)),
+    "iwslt14_de_en": ((iwslt14.ARCHIVE, iwslt14.BUNDLE),),
 }
 
 
@@ -38,7 +40,14 @@ class Options:
     """What to prepare, and where."""
 
     name: tyro.conf.Positional[
-        Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012", "multi30k"]
+        Literal[
+            "cifar10",
+            "cifar100",
+            "fashion_mnist",
+            "imagenet2012",
+            "iwslt14_de_en",
+            "multi30k",
+        ]
     ]
     """The data set."""
     data_dir: pathlib.Path | None = None
@@ -69,7 +78,7 @@ def prepare(
         return
     downloads = pathlib.Path(builder.data_dir_root) / "downloads"
     manual_dir = (manual_dir or downloads / "manual").expanduser()
-    _check_manual_files(builder.name, manual_dir)
+    _check_manual_files(builder, manual_dir)
     _check_tensorflow(builder)
     if builder.name not in MANUAL_FILES:
         _check_network(builder, downloads, manual_dir)
@@ -90,11 +99,14 @@ def _check_format(builder: tfds.core.DatasetBuilder) -> None:
         )
 
 
-def _check_manual_files(name: str, manual_dir: pathlib.Path) -> None:
-    for file in MANUAL_FILES.get(name, ()):
-        if not (manual_dir / file).exists():
+def _check_manual_files(
+    builder: tfds.core.DatasetBuilder, manual_dir: pathlib.Path
+) -> None:
+    for names in MANUAL_FILES.get(builder.name, ()):
+        if not any((manual_dir / name).exists() for name in names):
             raise FileNotFoundError(
-                f"{name} must be downloaded by hand: no {file} in {manual_dir}"
+                f"{builder.name} must be downloaded by hand: no {' or '.join(names)} "
+                f"in {manual_dir}. {builder.MANUAL_DOWNLOAD_INSTRUCTIONS}"
             )
 
 

@@ -1,1 +1,1 @@
-"""Images, labels and their order: where they come from and how they are varied."""
+"""Images, sentences and their order: where they come from and how they are varied."""

@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 from tensorflow_datasets.core.data_sources.base import BaseDataSource
 
 # TFDS finds a builder by its name once it is imported.
-from experiments.data import multi30k  # noqa: F401
+from experiments.data import iwslt14, multi30k  # noqa: F401
 from experiments.data.images import ImageSet
 from experiments.data.sentences import SentencePairs
 

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.data.buckets import BucketedPairs, into_buckets, make_buckets
-from experiments.data.subwords import BEGIN, END, PADDING
+from experiments.data.numbers import number_pairs
+from experiments.data.subwords import BEGIN, END, PADDING, Subwords, train_subwords
 from experiments.data.token_batches import (
     NO_PAIR,
     epoch_plan,
     evaluation_batches,
     train_batches,
 )
-from experiments.data.token_pairs import TokenPairs
+from experiments.data.token_pairs import TokenPairs, encode_pairs
 
 BUCKETS = make_buckets([4, 8, 16], 32, multiple=2)
 
@@ -135,6 +136,23 @@ def test_batches_mix_pairs_anew_in_each_epoch():
 def test_batches_of_all_buckets_are_mixed():
     plans = [epoch_plan(PAIRS, seed=0, epoch=epoch) for epoch in range(20)]
     assert {plan[0].bucket for plan in plans} == set(BUCKETS)
+
+
+def test_batches_decode_to_the_sentences():
+    pairs = number_pairs(0, num_train=40, num_validation=0, num_test=0).train
+    subwords = Subwords(train_subwords([*pairs.sources, *pairs.targets], 100))
+    encoded = encode_pairs(subwords, pairs, "train")
+    buckets = make_buckets([8, 16, 32, 64], 256, multiple=1)
+    decoded = {}
+    for indices, batch in evaluation_batches(into_buckets(encoded, buckets)):
+        sources, targets = (
+            subwords.decode(batch.source),
+            subwords.decode(batch.target_out),
+        )
+        assert subwords.decode(batch.target_in) == targets
+        decoded |= zip(indices, zip(sources, targets, strict=True), strict=True)
+    assert decoded.pop(NO_PAIR) == ("", "")
+    assert decoded == dict(enumerate(zip(*pairs, strict=True)))
 
 
 def test_no_pairs_are_refused():
