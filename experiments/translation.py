@@ -3,7 +3,7 @@
     python -m experiments.translation numbers-asam --run-dir R
     python -m experiments.prepare multi30k --data-dir D --manual-dir M
     python -m experiments.translation multi30k-asam --data-dir D --seed 0 1
-    python -m experiments.prepare iwslt14 --data-dir D --manual-dir M
+    python -m experiments.prepare iwslt14_de_en --data-dir D --manual-dir M
     python -m experiments.translation iwslt14-asam --data-dir D --seed 0 1 2
 
 numbers-* need no data, and minutes on a CPU; multi30k-* an hour; iwslt14-* are the

@@ -27,7 +27,7 @@ def iwslt14(method: str) -> TranslationConfig:
     """
     return TranslationConfig(
         name=f"iwslt14-{method}",
-        data=TextData("iwslt14", num_subwords=10_000),
+        data=TextData("iwslt14_de_en", num_subwords=10_000),
         net=IWSLT,
         ascent=ascent(method, RHO["iwslt14"][method]),
         epochs=50,
@@ -83,10 +83,11 @@ def numbers(method: str) -> TranslationConfig:
             dropout=0.0,
         ),
         ascent=ascent(method, RHO["numbers"][method]),
-        epochs=4,
-        learning_rate=5e-3,
+        epochs=3,
+        learning_rate=3e-3,
         warmup_steps=200,
         label_smoothing=0.0,
+        averaged=2,
         beam_size=2,
     )
 

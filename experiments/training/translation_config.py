@@ -8,7 +8,7 @@ from tyro.conf import OmitArgPrefixes
 from experiments.nets.transformer_layers import TransformerConfig
 from experiments.training.config import Ascent, require_positive
 
-TextName: TypeAlias = Literal["numbers", "multi30k", "iwslt14"]
+TextName: TypeAlias = Literal["numbers", "multi30k", "iwslt14_de_en"]
 
 
 @dataclasses.dataclass(frozen=True)

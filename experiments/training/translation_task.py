@@ -107,7 +107,7 @@ def _translate_and_score(
     """Translates the evaluated splits; keeps translations and scores in the folder."""
     compute_params: Any = optax.tree.cast(params, config.precision)
     search = SearchConfig(config.beam_size, config.length_penalty)
-    score = score_tokens if config.data.dataset == "iwslt14" else score_text
+    score = score_tokens if config.data.dataset == "iwslt14_de_en" else score_text
     results = {}
     for split, pairs in data.evaluated.items():
         text = getattr(data.text, split)
