@@ -29,6 +29,11 @@ class Run(NamedTuple):
         return [line[metric] for line in self.lines if line["split"] == split]
 
 
+def is_finished(path: pathlib.Path) -> bool:
+    """Tells whether the run in a folder was evaluated after its last epoch."""
+    return read_run(path).is_finished
+
+
 def read_run(path: pathlib.Path) -> Run:
     """Reads a run folder."""
     folder = RunFolder(path)

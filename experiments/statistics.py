@@ -17,9 +17,13 @@ class Mean(NamedTuple):
 
     def percent(self) -> str:
         """Returns `mean ± standard error` of a share, in %."""
+        return Mean(100 * self.mean, 100 * self.standard_error, self.num).text()
+
+    def text(self) -> str:
+        """Returns `mean ± standard error`, or the one value."""
         if self.num == 1:
-            return f"{100 * self.mean:.2f}"
-        return f"{100 * self.mean:.2f} ± {100 * self.standard_error:.2f}"
+            return f"{self.mean:.2f}"
+        return f"{self.mean:.2f} ± {self.standard_error:.2f}"
 
 
 def mean_of(values: Sequence[float] | np.ndarray) -> Mean:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 import tyro
 from tqdm import tqdm
 
-from experiments.runs import Run
+from experiments.runs import Run, is_finished
 from experiments.training.config import Ascent, Cadence, RunOptions
 from experiments.training.image_config import ImageConfig, ImageData
+from experiments.training.image_task import image_task
 from experiments.worker_pool import Job, finish
 
 
@@ -65,7 +66,9 @@ class SmallStudy:
         )
         seeds = tuple(seeds)
         return [
-            Job(config, seed, cadence, options) for config in configs for seed in seeds
+            Job(config, seed, cadence, options, image_task, is_finished)
+            for config in configs
+            for seed in seeds
         ]
 
     def record(self) -> dict[str, Any]:
@@ -73,7 +76,7 @@ class SmallStudy:
         return dataclasses.asdict(self) | {"out": str(self.out)}
 
 
-StudyT = TypeVar("StudyT", bound=SmallStudy)
+StudyT = TypeVar("StudyT")
 
 
 def finish_all(

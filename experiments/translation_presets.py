@@ -83,7 +83,7 @@ def numbers(method: str) -> TranslationConfig:
             dropout=0.0,
         ),
         ascent=ascent(method, RHO["numbers"][method]),
-        epochs=3,
+        epochs=4,
         learning_rate=3e-3,
         warmup_steps=200,
         label_smoothing=0.0,

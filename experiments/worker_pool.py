@@ -5,27 +5,35 @@ On a CPU a small convolution gains little from a second core; a second run does.
 
 import multiprocessing
 import os
+import pathlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
+from experiments.command import Config, run, run_path
 from experiments.runs import Run, read_run
 from experiments.training.config import Cadence, RunOptions
-from experiments.training.image_config import ImageConfig
+from experiments.training.task import Task
 
 SECONDS_TO_SAVE = 60
 
 
 class Job(NamedTuple):
-    """A run that is to be finished."""
+    """A run that is to be finished.
 
-    config: ImageConfig
+    Its functions have to be those of a module, by whose name a worker finds them.
+    """
+
+    config: Config
     seed: int
     cadence: Cadence
     options: RunOptions
+    make_task: Callable[..., Task]
+    is_finished: Callable[[pathlib.Path], bool]
+    """Whether a run folder holds all that the run is for."""
 
 
 def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
@@ -71,13 +79,10 @@ def _stop_with_parent() -> None:
 
 
 def _finish(job: Job):
-    from experiments.command import run, run_path  # after the pinning
-    from experiments.training.image_task import image_task
-
     path = run_path(job.config, job.seed, job.options)
-    if (path / "config.json").exists() and read_run(path).is_finished:
+    if (path / "config.json").exists() and job.is_finished(path):
         return path
-    outcome, _ = run(job.config, image_task, job.seed, job.cadence, job.options)
+    outcome, _ = run(job.config, job.make_task, job.seed, job.cadence, job.options)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return path

@@ -1,6 +1,7 @@
 """Machine translation, trained by tokens and judged by BLEU."""
 
 import functools
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -31,6 +32,8 @@ from experiments.training.translation_data import (
     load_translation_data,
 )
 from experiments.training.translation_loss import token_totals, translation_loss
+
+NUM_SAMPLES = 10  # sentences that stand in the scores of a run
 
 
 def translation_task(
@@ -119,6 +122,13 @@ def _translate_and_score(
         results[split] = {
             "exact_match": right / len(references),
             "bleu": _bleu(score(translations, references, TARGET)),
+            "samples": [
+                {"source": source, "reference": reference, "translation": translation}
+                for source, reference, translation in itertools.islice(
+                    zip(text.sources, references, translations, strict=True),
+                    NUM_SAMPLES,
+                )
+            ],
         }
         write_text(folder.translations(split), "\n".join(translations) + "\n")
     write_text(folder.scores, json.dumps(results, indent=2) + "\n")

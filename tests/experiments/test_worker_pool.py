@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from experiments.presets import CIFAR
+from experiments.runs import is_finished
 from experiments.training.config import Cadence, RunOptions
 from experiments.training.image_config import ImageData
+from experiments.training.image_task import image_task
 from experiments.worker_pool import Job, finish
 from tests.experiments.data.prepared import make_builder
 from tests.experiments.test_runs import write_run
@@ -83,9 +85,9 @@ def test_jobs_are_finished_or_were_already_or_raise(tmp_path, monkeypatch):
     options = RunOptions(str(tmp_path / "data"), str(tmp_path / "runs"))
     absent = dataclasses.replace(options, data_dir=str(tmp_path / "absent"))
     jobs = [
-        Job(config, 0, Cadence(), absent),
-        Job(config, 1, Cadence(), options),
-        Job(config, 2, Cadence(), absent),
+        Job(config, 0, Cadence(), absent, image_task, is_finished),
+        Job(config, 1, Cadence(), options, image_task, is_finished),
+        Job(config, 2, Cadence(), absent, image_task, is_finished),
     ]
     was_finished = tmp_path / "runs/cifar10-small-sgd/seed0"
     write_run(was_finished, epochs=1, series=(0.5,))
