@@ -7,10 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.correlation.config import Study
-from experiments.correlation.kendall import Interval, bootstrap, granulated, tau
+from experiments.correlation.kendall import granulated, resampled_taus, tau
 from experiments.correlation.measures import Measure, measures
 from experiments.correlation.results import Results
 from experiments.statistics import Mean
+
+
+class Interval(NamedTuple):
+    """A statistic with its 95 % bootstrap interval, by percentiles."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Returns `value [low, high]`."""
+        return f"{self.value:z.3f} [{self.low:z.3f}, {self.high:z.3f}]"
 
 
 class Correlation(NamedTuple):
@@ -84,7 +96,7 @@ def middle(of_measure: Sequence[Radius]) -> Radius:
 def correlation(x: np.ndarray, y: np.ndarray, resamples: int) -> Correlation:
     """Correlates a measure and a gap, both [seed, hyperparameter, ...]."""
     return Correlation(
-        _bootstrapped(lambda chosen: mean_tau(x, y, chosen), x, resamples),
+        _interval(mean_tau(x, y), _resampled(x, y, resamples)),
         tuple(granulated(x, y, axis) for axis in range(1, x.ndim)),
     )
 
@@ -93,19 +105,32 @@ def difference(
     x: np.ndarray, other: np.ndarray, y: np.ndarray, resamples: int
 ) -> Interval:
     """Returns by how much x correlates better with y than the other measure does."""
-    return _bootstrapped(
-        lambda chosen: mean_tau(x, y, chosen) - mean_tau(other, y, chosen), x, resamples
+    return _interval(
+        mean_tau(x, y) - mean_tau(other, y),
+        _resampled(x, y, resamples) - _resampled(other, y, resamples),
     )
 
 
-def mean_tau(
-    x: np.ndarray, y: np.ndarray, chosen: np.ndarray | slice = np.s_[:]
-) -> float:
-    """Returns the mean over seeds of tau over the chosen points of the grid."""
-    seeds = (values.reshape(len(values), -1)[:, chosen] for values in (x, y))
-    return float(np.mean([tau(*of_seed) for of_seed in zip(*seeds, strict=True)]))
+def mean_tau(x: np.ndarray, y: np.ndarray) -> float:
+    """Returns the mean over seeds of tau over the grid."""
+    return float(np.mean([tau(of_x, of_y) for of_x, of_y in _by_seed(x, y)]))
 
 
-def _bootstrapped(statistic, x, resamples) -> Interval:
-    """Resamples points of the grid, with the models of all seeds at each."""
-    return bootstrap(statistic, x[0].size, resamples)
+def _resampled(x: np.ndarray, y: np.ndarray, resamples: int) -> np.ndarray:
+    """Returns `mean_tau` of bootstrap samples, the same ones at every call.
+
+    What is resampled are the points of the grid, with the models of all seeds at each.
+    """
+    num = x[0].size
+    counts = np.random.default_rng(0).multinomial(num, np.full(num, 1 / num), resamples)
+    taus = [resampled_taus(of_x, of_y, counts) for of_x, of_y in _by_seed(x, y)]
+    return np.mean(taus, axis=0)
+
+
+def _by_seed(x: np.ndarray, y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    return [(of_x.ravel(), of_y.ravel()) for of_x, of_y in zip(x, y, strict=True)]
+
+
+def _interval(value: float, samples: np.ndarray) -> Interval:
+    low, high = np.percentile(samples, [2.5, 97.5])
+    return Interval(value, float(low), float(high))

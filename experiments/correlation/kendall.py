@@ -1,31 +1,12 @@
 """Kendall's rank correlation over a grid of hyperparameters."""
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from experiments.statistics import Mean, mean_of
-
-
-class Interval(NamedTuple):
-    """A statistic and how far to trust it.
-
-    Attributes:
-        value: The statistic.
-        low: The 2.5th percentile over bootstrap samples.
-        high: The 97.5th.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """Returns `value [low, high]`."""
-        return f"{self.value:z.3f} [{self.low:z.3f}, {self.high:z.3f}]"
 
 
 def tau(x: np.ndarray, y: np.ndarray) -> float:
@@ -39,6 +20,27 @@ def tau(x: np.ndarray, y: np.ndarray) -> float:
         return 0.0
     found: Any = stats.kendalltau(x, y)
     return float(found.statistic)
+
+
+def resampled_taus(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Returns `tau` of bootstrap samples, all at once.
+
+    Two copies of a model are tied in x and in y, so that tau-b leaves the pair out.
+
+    Args:
+        x: [model], NaN where unknown.
+        y: [model], NaN where unknown.
+        counts: How often each model is in each sample, [sample, model].
+
+    Returns:
+        A tau for each sample, [sample].
+    """
+    known = ~np.isnan(x + y)
+    x, y, counts = x[known], y[known], counts[:, known]
+    of_x, of_y = (np.sign(values[:, None] - values[None]) for values in (x, y))
+    total = lambda pairs: np.sum(counts @ pairs * counts, axis=1)
+    untied = np.sqrt(total(abs(of_x)) * total(abs(of_y)))
+    return total(of_x * of_y) / np.where(untied > 0, untied, 1)
 
 
 def granulated(x: np.ndarray, y: np.ndarray, axis: int) -> Mean:
@@ -71,20 +73,3 @@ def granulated(x: np.ndarray, y: np.ndarray, axis: int) -> Mean:
         if np.sum(~np.isnan(of_x + of_y)) >= 2
     ]
     return mean_of(taus) if taus else Mean(math.nan, math.nan, 0)
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray], float], num: int, resamples: int
-) -> Interval:
-    """Returns a statistic with its 95 % percentile interval.
-
-    Args:
-        statistic: From indices below `num`, which may repeat, to a number.
-        num: The number of things that are resampled.
-        resamples: The number of bootstrap samples; they are the same at every call.
-    """
-    everything = np.arange(num)
-    rng = np.random.default_rng(0)
-    samples = [statistic(rng.choice(num, num)) for _ in range(resamples)]
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return Interval(statistic(everything), float(low), float(high))

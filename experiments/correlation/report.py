@@ -4,9 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from experiments.correlation.analysis import Radius, difference, mean_tau, middle
+from experiments.correlation.analysis import (
+    Interval,
+    Radius,
+    difference,
+    mean_tau,
+    middle,
+)
 from experiments.correlation.config import Study
-from experiments.correlation.kendall import Interval
 from experiments.correlation.paper import PAPER
 from experiments.correlation.results import Results
 
