@@ -38,7 +38,13 @@ def draw(
     for axes in panels[:, 0]:
         axes.set_ylabel("generalization gap (points of error)")
     figure.legend(
-        handles=_legend(study), loc="outside lower center", ncols=6, frameon=False
+        handles=_legend(study),
+        loc="outside lower center",
+        ncols=6,
+        frameon=False,
+        fontsize=9,
+        handletextpad=0.1,
+        columnspacing=1.2,
     )
     figure.savefig(path)
 

@@ -15,14 +15,8 @@ from experiments.correlation.config import Study
 from experiments.correlation.paper import PAPER
 from experiments.correlation.results import Results
 
-ROWS = (
-    "tau",
-    "psi batch size",
-    "psi learning rate",
-    "psi weight decay",
-    "psi dropout",
-    "Psi (mean)",
-)
+HYPERPARAMETERS = ("batch size", "learning rate", "weight decay", "dropout")
+ROWS = ("tau", *(f"psi {name}" for name in HYPERPARAMETERS), "Psi (mean)")
 
 
 def markdown(study: Study, results: Results, found: Sequence[Sequence[Radius]]) -> str:
@@ -37,10 +31,10 @@ def markdown(study: Study, results: Results, found: Sequence[Sequence[Radius]]) 
         table([middle(of_measure) for of_measure in found]),
         _caption(study, results),
         reading(study, results),
+        granulated_reading([middle(of_measure) for of_measure in found]),
         radii_table([radius for of_measure in found for radius in of_measure]),
-        "The table above has the middle radius of each measure. They were chosen by "
-        "scale, before any correlation was computed. The first-order point is the "
-        "paper's perturbation, without ascent.",
+        "The first table has the middle radius of each measure. The first-order point "
+        "is the paper's perturbation, without ascent.",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -109,6 +103,22 @@ def reading(study: Study, results: Results) -> str:
     return " ".join(sentences)
 
 
+def granulated_reading(found: Sequence[Radius]) -> str:
+    """Says for which hyperparameters a measure tells the gap, and for which not."""
+    psis = [radius.error_gap.psi for radius in found]
+    rises, falls = [], []
+    for name, of_name in zip(HYPERPARAMETERS, zip(*psis, strict=True), strict=True):
+        above = sum(psi.mean > 2 * psi.standard_error for psi in of_name)
+        below = sum(psi.mean < -2 * psi.standard_error for psi in of_name)
+        rises += [f"{name} ({above} of {len(found)} measures)"] if above else []
+        falls += [f"{name} ({below} of {len(found)})"] if below else []
+    return (
+        "Where one hyperparameter alone varies, by two standard errors of psi: the "
+        f"sharper model has the larger gap for {', '.join(rises) or 'none'}; the "
+        f"smaller gap for {', '.join(falls) or 'none'}."
+    )
+
+
 def _verdict(gain: Interval) -> str:
     if gain.low <= 0 <= gain.high:
         return "neither better nor worse than plain sharpness, within the interval"
@@ -121,7 +131,7 @@ def _caption(study: Study, results: Results) -> str:
     low, middle, high = np.percentile(gaps, [0, 50, 100])
     return (
         f"{np.sum(results.reached)} models of {results.reached.size}: every "
-        f"combination of {_values(study)}, with {len(study.seeds)} seeds. Each learned "
+        f"combination of {_values(study)}, for {_count(len(study.seeds), 'seed')}. Each learned "
         f"{study.num_train} examples of {study.dataset}, {100 * study.noise_rate:g} % "
         f"of them with wrong labels, until its training loss was seen below "
         f"{study.target_loss:g} ({np.min(losses):.3f} to {np.max(losses):.3f}); "
@@ -132,6 +142,10 @@ def _caption(study: Study, results: Results) -> str:
         "interval over the points of the grid. psi: the mean tau of models that differ "
         "in one hyperparameter alone, ± standard error over such sets."
     )
+
+
+def _count(num: int, noun: str) -> str:
+    return f"{num} {noun}" if num == 1 else f"{num} {noun}s"
 
 
 def _values(study: Study) -> str:

@@ -6,7 +6,13 @@ import pytest
 
 from experiments.correlation.analysis import correlation, mean_tau, middle, radii
 from experiments.correlation.figure import draw
-from experiments.correlation.report import markdown, radii_table, reading, table
+from experiments.correlation.report import (
+    granulated_reading,
+    markdown,
+    radii_table,
+    reading,
+    table,
+)
 from experiments.correlation.results import columns
 
 from .tiny import STUDY, results_of
@@ -86,6 +92,21 @@ def test_the_reading_follows_the_numbers():
     same = results.sharpness.worst[..., [0, 0, 2, 2], :]
     level = results._replace(sharpness=results.sharpness._replace(worst=same))
     assert reading(TWO_SEEDS, level).count("neither better nor worse") == 2
+
+
+def test_the_granulated_reading_names_what_is_two_standard_errors_from_0():
+    gap = np.random.default_rng(0).uniform(size=SHAPE)
+    batch, rate, *_ = np.indices(SHAPE[1:])
+    gap += 10 * batch + 3 * rate  # these two decide
+    measure = gap - 20 * batch  # and batch size the other way
+    noise = np.random.default_rng(1).uniform(size=SHAPE)
+    worst = np.stack([measure, measure, noise, noise], axis=-1)[..., None] + np.zeros(3)
+    found = [middle(row) for row in radii(results_of(gap, worst), TWO_SEEDS)]
+    text = granulated_reading(found)
+    assert "smaller gap for batch size (2 of 4)" in text
+    rises = text.partition("smaller gap")[0]
+    for name in ("learning rate", "weight decay", "dropout"):
+        assert f"{name} (2 of 4 measures)" in rises
 
 
 def test_the_caption_counts_what_is_left_out():
