@@ -56,3 +56,11 @@ class Study:
         require_positive(self, "num_train", "epochs", "check_every", "resamples")
         if not self.seeds:
             raise ValueError("--seeds needs at least one number")
+        radii = (
+            self.plain_l2_rhos,
+            self.adaptive_l2_rhos,
+            self.plain_inf_rhos,
+            self.adaptive_inf_rhos,
+        )
+        if len({len(rhos) for rhos in radii}) > 1 or not min(radii, default=()):
+            raise ValueError("each measure needs a radius, and equally many")

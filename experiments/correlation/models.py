@@ -20,8 +20,6 @@ from experiments.correlation.training import (
 )
 from experiments.data.images import ImageSet
 
-LossFn = Callable[..., jax.Array]
-
 
 def train_and_measure(study: Study, data_dir: str) -> Results:
     """Trains the grid with every seed and measures each model that reaches the target.
@@ -66,7 +64,7 @@ def _measured(
     models: Models,
     data: Data,
     evaluate_all: Callable[..., tuple[jax.Array, jax.Array]],
-    loss_fn: LossFn,
+    loss_fn: Callable[..., jax.Array],
     study: Study,
     on_model: Callable[[], object],
 ) -> Results:
@@ -76,12 +74,10 @@ def _measured(
     found = []
     for i in range(len(steps)):
         params = jax.tree.map(lambda leaf, i=i: leaf[i], models.params)
-        reached = steps[i] >= 0
-        found.append(
-            measure_model(loss_fn, params, batches, study)
-            if reached
-            else missing(study)
-        )
+        if steps[i] >= 0:
+            found.append(measure_model(loss_fn, params, batches, study))
+        else:
+            found.append(missing(study))
         on_model()
     losses = (
         *evaluate_all(models.params, data.train),

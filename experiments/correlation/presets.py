@@ -6,10 +6,10 @@ from experiments.correlation.config import Study
 from experiments.correlation.grid import Grid
 
 # The radii were chosen by scale, before any correlation was computed: the median
-# model's loss rises by about 0.1, 0.5 and 3. The wrong labels are there to make the gap
-# vary: its standard deviation was 2 points with them, 0.6 without. Higher learning rates
-# in smaller batches, more dropout or a lower target left a quarter of the models or more
-# short of it.
+# model's loss rises by about 0.1, 0.5 and 3. The wrong labels make the gap vary: its
+# standard deviation was 2 points with them, 0.6 without. With higher learning rates in
+# smaller batches, more dropout or a lower target, a quarter of the models failed to get
+# there, or more.
 DIGITS = Study(
     dataset="digits",
     net="mlp",

@@ -131,16 +131,17 @@ def _caption(study: Study, results: Results) -> str:
     low, middle, high = np.percentile(gaps, [0, 50, 100])
     return (
         f"{np.sum(results.reached)} models of {results.reached.size}: every "
-        f"combination of {_values(study)}, for {_count(len(study.seeds), 'seed')}. Each learned "
-        f"{study.num_train} examples of {study.dataset}, {100 * study.noise_rate:g} % "
-        f"of them with wrong labels, until its training loss was seen below "
-        f"{study.target_loss:g} ({np.min(losses):.3f} to {np.max(losses):.3f}); "
-        f"{np.sum(~results.reached)} did not get there in {study.epochs} epochs and "
-        "are left out. The gap is the error on clean test labels minus that on the "
-        f"training labels as given: {low:.1f} to {high:.1f} points, median "
-        f"{middle:.1f}. tau: Kendall's, the mean over seeds, with a 95 % bootstrap "
-        "interval over the points of the grid. psi: the mean tau of models that differ "
-        "in one hyperparameter alone, ± standard error over such sets."
+        f"combination of {_values(study)}, for {_count(len(study.seeds), 'seed')}. "
+        f"Each learned {study.num_train} examples of {study.dataset}, "
+        f"{100 * study.noise_rate:g} % of them with wrong labels, until its training "
+        f"loss was seen below {study.target_loss:g} ({np.min(losses):.3f} to "
+        f"{np.max(losses):.3f}); {np.sum(~results.reached)} did not get there in "
+        f"{study.epochs} epochs and are left out. The gap is the error on clean test "
+        "labels minus that on the training labels as given: "
+        f"{low:.1f} to {high:.1f} points, median {middle:.1f}. tau: Kendall's, the "
+        "mean over seeds, with a 95 % bootstrap interval over the points of the grid. "
+        "psi: the mean tau of models that differ in one hyperparameter alone, ± "
+        "standard error over such sets."
     )
 
 

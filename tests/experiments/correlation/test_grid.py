@@ -28,6 +28,20 @@ def test_what_is_no_grid_is_refused(change, message):
         dataclasses.replace(GRID, **change)
 
 
+def test_measures_with_different_numbers_of_radii_are_refused():
+    study = PRESETS["digits"]
+    with pytest.raises(ValueError, match="equally many"):
+        dataclasses.replace(study, plain_inf_rhos=(0.1,))
+    with pytest.raises(ValueError, match="each measure needs a radius"):
+        dataclasses.replace(
+            study,
+            plain_l2_rhos=(),
+            adaptive_l2_rhos=(),
+            plain_inf_rhos=(),
+            adaptive_inf_rhos=(),
+        )
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_have_the_papers_81_models_and_a_quick_variant(name):
     study = PRESETS[name]

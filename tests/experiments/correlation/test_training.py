@@ -20,19 +20,20 @@ def ignore(step, models):
     pass
 
 
+@jax.jit
+@jax.grad
+def grad_fn(params, batch, key, dropout):
+    return mean_loss(NET, params, batch, Dropout(key, dropout))
+
+
 def reference(learning_rate, weight_decay, dropout):
     """One model of batches of 5 after 12 steps: no Optax, no vmap, no scan."""
     rows = np.concatenate([epoch_order(KEYS[1], epoch, 20, 5) for epoch in range(3)])
-    grad_fn = jax.jit(
-        lambda params, batch, key: jax.grad(
-            lambda p: mean_loss(NET, p, batch, Dropout(key, dropout))
-        )(params)
-    )
     params = NET.init(KEYS[0])
     velocity = jax.tree.map(np.zeros_like, params)
     for step, indices in enumerate(rows):
         key = jax.random.fold_in(KEYS[2], step)
-        grads = grad_fn(params, DATA.train.take(indices), key)
+        grads = grad_fn(params, DATA.train.take(indices), key, dropout)
         rate = learning_rate * (1 + np.cos(np.pi * step / 12)) / 2
         velocity = jax.tree.map(
             lambda v, g, w: 0.9 * v + g + weight_decay * w, velocity, grads, params
