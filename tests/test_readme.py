@@ -6,9 +6,12 @@ import re
 
 import pytest
 
+from experiments.statistics import mean_of
+
 ROOT = pathlib.Path(__file__).parent.parent
 README = ROOT / "README.md"
-DIGITS = ROOT / "experiments" / "results" / "digits.json"
+RESULTS = ROOT / "experiments" / "results"
+DIGITS = RESULTS / "digits.json"
 
 COMMON = """
 import asam_jax, jax, jax.numpy as jnp, optax
@@ -91,6 +94,13 @@ BLOCKS = {
     ),
     "conditionally_transform": ("", "assert changed(params, step(optimizer, params))"),
     "linear_schedule": ("", "assert changed(params, step(optimizer, params))"),
+    "asam_jax.sharpness": (
+        "plain_apply, model_state = apply, {'shift': 1.0}\n"
+        "def apply(params, model_state, x):\n"
+        "    return plain_apply(params, x + model_state['shift'])\n"
+        "batches = [batch, jax.tree.map(lambda x: x[:3], batch)]",
+        "assert found.value > 0 and found.converged",
+    ),
 }
 
 
@@ -111,7 +121,8 @@ def test_block(word):
 
 def test_the_demo_table_is_that_of_the_results_file():
     results = json.loads(DIGITS.read_text())["results"]
-    rows = re.findall(r"^\| \d+ %.*\|$", README.read_text(), flags=re.MULTILINE)
+    pattern = r"^\| \d+ % \| (?:SGD|SAM|ASAM).*\|$"
+    rows = re.findall(pattern, README.read_text(), flags=re.MULTILINE)
     assert len(rows) == len(results)
     for row, result in zip(rows, results, strict=True):
         assert row.startswith(
@@ -120,3 +131,22 @@ def test_the_demo_table_is_that_of_the_results_file():
         last = result["test_last"]
         mean, error = 100 * last["mean"], 100 * last["standard_error"]
         assert row.endswith(f"| {mean:.2f} ± {error:.2f} |")
+
+
+@pytest.mark.parametrize(("rate", "label"), [(0.0, "0 %"), (0.4, "40 %, redrawn")])
+def test_the_label_noise_table_is_that_of_the_results_file(rate, label):
+    runs = json.loads((RESULTS / "label_noise.json").read_text())["runs"]
+    chosen = {"sgd": 0.0, "sgd-2x": 0.0, "sam": 0.3, "asam": 2.0}
+    (row,) = re.findall(
+        rf"^\| {label}[^|]*\| (\d.*) \|$", README.read_text(), flags=re.MULTILINE
+    )
+    cells = row.split(" | ")
+    for cell, (method, rho) in zip(cells, chosen.items(), strict=True):
+        wanted = (rate, method, rho)
+        accuracies = [
+            run["last_test_accuracy"]
+            for run in runs
+            if (run["noise_rate"], run["method"], run["rho"]) == wanted
+        ]
+        assert len(accuracies) == 3
+        assert cell == mean_of(accuracies).percent()
