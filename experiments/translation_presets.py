@@ -55,7 +55,7 @@ def multi30k(method: str) -> TranslationConfig:
             dropout=0.1,
         ),
         ascent=ascent(method, RHO["multi30k"][method]),
-        epochs=8,
+        epochs=5,
         learning_rate=3e-3,
         warmup_steps=800,
         averaged=3,

@@ -50,8 +50,14 @@ class Study:
     """Training pairs."""
     max_length: int = 24
     """Longest training sentence, in subwords."""
-    epochs: int = 10
+    num_subwords: int = 2000
+    """Ids of the byte-pair encoding."""
+    num_tokens: int = 1024
+    """Tokens a batch."""
+    epochs: int = 8
     """Epochs of all but adam-2x."""
+    beam_size: int = 2
+    """Hypotheses that the search keeps."""
     workers: int = 2
     """Processes that train at the same time, one core each."""
 
@@ -73,12 +79,16 @@ def config_of(study: Study, method: str, rho: float) -> TranslationConfig:
         data=dataclasses.replace(
             preset.data,
             num_train=study.num_train,
+            num_subwords=study.num_subwords,
+            num_tokens=study.num_tokens,
             max_length=study.max_length,
             bucket_lengths=(16, study.max_length),
         ),
         ascent=ascent(method, rho),
         epochs=2 * study.epochs if method == "adam-2x" else study.epochs,
         warmup_steps=200,
+        averaged=2,
+        beam_size=study.beam_size,
     )
 
 
@@ -89,7 +99,7 @@ def jobs_of(
     options = RunOptions(data_dir=study.data_dir, run_dir=study.run_dir)
     seeds = tuple(seeds)
     return [
-        Job(config, seed, Cadence(), options, translation_task, is_scored)
+        Job(config, seed, Cadence(eval_every=2), options, translation_task, is_scored)
         for config in configs
         for seed in seeds
     ]

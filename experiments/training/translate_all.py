@@ -35,7 +35,7 @@ def translate_all(
 ) -> list[str]:
     """Translates the sources of all pairs.
 
-    A translation may have half as many tokens again as its source, and ten more.
+    A translation may have a quarter more tokens than its source, and eight besides.
 
     Args:
         net: The net.
@@ -72,4 +72,4 @@ def translate_all(
 
 
 def _limit(length):
-    return length * 3 // 2 + 10
+    return length * 5 // 4 + 8
