@@ -16,9 +16,9 @@ from experiments.training.task import Task
 from tests.experiments.training.tiny import TinyConfig
 
 
-def parabola_task(config: TinyConfig, *, seed: int, data_dir: str) -> Task:
+def parabola_task(config: TinyConfig, *, seed: int, data_dir: str, folder) -> Task:
     """Builds a task of two steps an epoch, without data."""
-    del seed, data_dir
+    del seed, data_dir, folder
 
     def loss_fn(params, model_state, batch, key):
         loss = jnp.sum(params["kernel"] ** 2) * batch
