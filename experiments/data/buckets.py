@@ -42,9 +42,7 @@ class BucketedPairs(NamedTuple):
         )
 
 
-def make_buckets(
-    lengths: Sequence[int], num_tokens: int, *, multiple: int
-) -> tuple[Bucket, ...]:
+def make_buckets(lengths: Sequence[int], num_tokens: int) -> tuple[Bucket, ...]:
     """Fills a budget of tokens with sentences of each length.
 
     The budget bounds batch * length: the tokens of the source and, separately, those of
@@ -54,25 +52,20 @@ def make_buckets(
     Args:
         lengths: The lengths of the buckets, in tokens.
         num_tokens: The budget of a batch.
-        multiple: What the number of pairs must be a multiple of, such as the number of
-            devices.
 
     Returns:
         The buckets, the shortest first.
 
     Raises:
-        ValueError: The budget does not hold `multiple` sentences of some length.
+        ValueError: The budget does not hold a sentence of some length.
     """
     lengths = sorted(set(lengths))
-    if not lengths or lengths[0] < 1 or num_tokens // lengths[-1] < multiple:
+    if not lengths or lengths[0] < 1 or num_tokens < lengths[-1]:
         raise ValueError(
-            f"a batch of {num_tokens} tokens cannot hold {multiple} sentences of each "
-            f"length in {lengths}"
+            f"a batch of {num_tokens} tokens cannot hold a sentence of each length in "
+            f"{lengths}"
         )
-    return tuple(
-        Bucket(num_tokens // length // multiple * multiple, length)
-        for length in lengths
-    )
+    return tuple(Bucket(num_tokens // length, length) for length in lengths)
 
 
 def into_buckets(pairs: TokenPairs, buckets: tuple[Bucket, ...]) -> BucketedPairs:

@@ -85,6 +85,17 @@ def evaluation_batches(
         yield planned.indices, _laid_out(bucketed.pairs, planned)
 
 
+def filled_up(batch: TokenBatch, multiple: int) -> TokenBatch:
+    """Adds rows without a pair until their number is a multiple, such as of devices.
+
+    So the pairs of a batch do not depend on how many devices share it.
+    """
+    missing = -len(batch.source) % multiple
+    return TokenBatch(
+        *(np.pad(ids, ((0, missing), (0, 0)), constant_values=PADDING) for ids in batch)
+    )
+
+
 def _whole_batches(bucketed: BucketedPairs) -> list[PlannedBatch]:
     """Cuts the members of each bucket into batches, and fills up the last."""
     plan = []

@@ -28,9 +28,9 @@ class Checkpoints:
 
         Args:
             path: The folder.
-            every: Of the checkpoints of each `every` steps,
-            keep: this many of the newest stay. So do the two newest of all; the others
-                are deleted.
+            every: Steps between two checkpoints that may be asked for later.
+            keep: How many of these stay, the newest ones. So do the two newest of all
+                steps; the others are deleted.
         """
         self._path = path.absolute()
         options = ocp.CheckpointManagerOptions(
@@ -85,7 +85,9 @@ class Checkpoints:
             return self._restore(step, like)
         except Exception as error:  # whatever a damaged file makes orbax raise
             raise CheckpointError(
-                f"the checkpoint {self._path / str(step)} cannot be read: {error}"
+                f"the checkpoint {self._path / str(step)} cannot be read: "
+                f"{textwrap.shorten(str(error), 200)}. Remove it and the newer ones: "
+                "the same command takes their steps again."
             ) from error
 
     def _restore(self, step: int, like: State) -> State:

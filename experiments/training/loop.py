@@ -70,7 +70,8 @@ def train(
         leaf.size * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(jax.eval_shape(initial))
     )
-    check_room(folder, num_bytes)
+    # One more than stay: an old one goes only when the new one is on disk.
+    check_room(folder, num_bytes, task.averaged + 1)
     step_fn = make_train_step(task.loss_fn, task.prepare, task.optimizer, seed)
     train_step = jax.jit(step_fn, donate_argnums=0)
     end = task.num_epochs * task.steps_per_epoch

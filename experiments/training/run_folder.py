@@ -77,6 +77,9 @@ def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
         probe.write_bytes(b"\0")
         probe.unlink()
         begun = folder.metrics.exists() or folder.checkpoints.exists()
+        if not begun:
+            # Learnt for the config that may now change.
+            folder.subwords.unlink(missing_ok=True)
         if not begun or not folder.config.exists():
             write_text(folder.config, json.dumps(config, indent=2) + "\n")
         known = json.loads(folder.config.read_text())
@@ -93,17 +96,24 @@ def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
     return folder
 
 
-def check_room(folder: RunFolder, num_bytes: int) -> None:
-    """Refuses a disk without room for two checkpoints of `num_bytes` each.
+def check_room(folder: RunFolder, num_bytes: int, num_checkpoints: int) -> None:
+    """Refuses a disk without room for the checkpoints of a run.
+
+    Args:
+        folder: The run, which may have checkpoints already.
+        num_bytes: The size of one.
+        num_checkpoints: How many there will be at a time.
 
     Raises:
-        RunFolderError: If there is less.
+        RunFolderError: If those to come do not fit.
     """
     free = shutil.disk_usage(folder.path).free
-    if free < 2 * num_bytes:
+    num_missing = max(1, num_checkpoints - len(list(folder.checkpoints.glob("*"))))
+    needed = num_missing * num_bytes
+    if free < needed:
         raise RunFolderError(
-            f"{folder.path} has {free / 1e6:.0f} MB free, and two checkpoints take "
-            f"{2 * num_bytes / 1e6:.0f} MB. Free some or choose another --run-dir."
+            f"{folder.path} has {free / 1e6:.0f} MB free, and checkpoints will take "
+            f"{needed / 1e6:.0f} MB more. Free some or choose another --run-dir."
         )
 
 
@@ -111,7 +121,7 @@ def write_text(path: pathlib.Path, text: str) -> None:
     """Writes a file whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     with naming(partial):
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
     partial.replace(path)
 
 

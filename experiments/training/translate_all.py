@@ -9,11 +9,11 @@ from tqdm import tqdm
 
 from experiments.data.buckets import BucketedPairs
 from experiments.data.subwords import BEGIN, END, PADDING, Subwords
-from experiments.data.token_batches import NO_PAIR, evaluation_batches
+from experiments.data.token_batches import NO_PAIR, evaluation_batches, filled_up
 from experiments.nets.functional import Params
 from experiments.nets.transformer import TransformerNet
 from experiments.training.beam_search import BeamConfig
-from experiments.training.sharding import shard_batch
+from experiments.training.sharding import data_mesh, shard_batch
 from experiments.training.translate import translate
 
 
@@ -52,19 +52,21 @@ def translate_all(
     translations = [""] * len(pairs.pairs.sources)
     with tqdm(total=len(translations), desc=title, disable=None) as bar:
         for indices, batch in evaluation_batches(pairs):
-            lengths = np.sum(batch.source != PADDING, axis=1)
-            limits = np.where(indices == NO_PAIR, 1, _limit(lengths)).astype(np.int32)
+            source = filled_up(batch, data_mesh().size).source
+            lengths = np.sum(source != PADDING, axis=1)
+            limits = np.where(lengths == 0, 1, _limit(lengths)).astype(np.int32)
             config = BeamConfig(
                 beam_size=search.beam_size,
-                max_length=int(_limit(batch.source.shape[1])),
+                max_length=_limit(source.shape[1]),
                 length_penalty=search.length_penalty,
                 begin=BEGIN,
                 end=END,
                 padding=PADDING,
             )
-            found = search_fn(params, *shard_batch((batch.source, limits)), config)
+            found = search_fn(params, *shard_batch((source, limits)), config)
             best = subwords.decode(np.asarray(found.tokens[:, 0]))
-            for index, text in zip(indices.tolist(), best, strict=True):
+            # What was filled up comes last.
+            for index, text in zip(indices.tolist(), best, strict=False):
                 if index != NO_PAIR:
                     translations[index] = text
                     bar.update()

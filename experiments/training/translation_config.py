@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 from tyro.conf import OmitArgPrefixes
 
+from experiments.data.buckets import make_buckets
 from experiments.nets.transformer_layers import TransformerConfig
 from experiments.training.config import Ascent, require_positive
 
@@ -22,17 +23,21 @@ class TextData:
     num_train: int | None = None
     """Training pairs, drawn at random; all by default (numbers has no default)."""
     max_length: int = 175
-    """Longest training sentence in subwords; longer pairs are left out, and counted."""
+    """Longest training sentence in subwords; longer ones are left out, and counted, as
+    are those that no bucket holds."""
     num_tokens: int = 4096
     """Tokens a batch, padding included, of the source and of the target each."""
     bucket_lengths: tuple[int, ...] = (16, 24, 32, 48, 80, 176)
-    """Lengths of the batches; each is compiled once."""
+    """Lengths of the batches, the end of a sentence included; each is compiled once."""
     data_seed: int = 0
     """Seed of the subset, and of the numbers."""
 
     def __post_init__(self):
-        """Refuses a data set of unknown size."""
+        """Refuses no data, a data set of unknown size, and batches without shapes."""
         require_positive(self, "num_subwords", "max_length", "num_tokens")
+        if self.num_train is not None:
+            require_positive(self, "num_train")
+        make_buckets(self.bucket_lengths, self.num_tokens)
         if self.dataset == "numbers" and self.num_train is None:
             raise ValueError("numbers are made on the spot: choose num_train")
 
@@ -68,10 +73,16 @@ class TranslationConfig:
     """Of the forward and backward pass; parameters and ascent stay float32."""
 
     def __post_init__(self):
-        """Refuses a run of no step."""
+        """Refuses a run of no step, and what would be refused after training."""
         require_positive(self, "epochs", "warmup_steps", "averaged", "beam_size")
         if self.averaged > self.epochs:
             raise ValueError(f"cannot average {self.averaged} of {self.epochs} epochs")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(
+                f"label_smoothing must be in [0, 1), got {self.label_smoothing}"
+            )
+        if not self.length_penalty >= 0:
+            raise ValueError(f"length_penalty must be >= 0, got {self.length_penalty}")
 
     @property
     def summary(self) -> str:

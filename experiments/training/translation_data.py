@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.data.buckets import (
+    Bucket,
     BucketedPairs,
     into_buckets,
     make_buckets,
@@ -79,7 +80,7 @@ def load_text(data: TextData, data_dir: str) -> TextSplits:
 
 
 def load_translation_data(
-    data: TextData, data_dir: str, subwords_path: pathlib.Path, *, num_devices: int
+    data: TextData, data_dir: str, subwords_path: pathlib.Path
 ) -> TranslationData:
     """Reads the sentences and cuts them into batches of subwords.
 
@@ -87,7 +88,11 @@ def load_translation_data(
         data: What to read.
         data_dir: The folder of the prepared data sets.
         subwords_path: Where the run keeps its subwords.
-        num_devices: What the pairs of a batch must be a multiple of.
+
+    Raises:
+        FileNotFoundError: As from `load_text`.
+        ValueError: If the config asks for more pairs or subwords than there are, or
+            leaves no pair to train on.
     """
     text = load_text(data, data_dir)
     both_sides = [*text.train.sources, *text.train.targets]
@@ -96,19 +101,26 @@ def load_translation_data(
         encode_pairs(subwords, pairs, split)
         for split, pairs in zip(TextSplits._fields, text, strict=True)
     )
-    lengths = data.bucket_lengths
-    train = without_long(train, min(data.max_length, max(lengths)))
-    cut = lambda pairs: _bucketed(pairs, lengths, data.num_tokens, num_devices)
-    evaluated = {"validation": cut(validation), "test": cut(test)}
-    return TranslationData(text, subwords, cut(train), evaluated)
+    buckets = make_buckets(data.bucket_lengths, data.num_tokens)
+    limit = min(data.max_length + 1, buckets[-1].length)  # with the token at the end
+    train = without_long(train, limit)
+    if not train.sources:
+        raise ValueError(f"no pair of {data.dataset} has at most {limit} tokens a side")
+    evaluated = {
+        "validation": _bucketed(validation, buckets, data.num_tokens),
+        "test": _bucketed(test, buckets, data.num_tokens),
+    }
+    return TranslationData(text, subwords, into_buckets(train, buckets), evaluated)
 
 
 def _bucketed(
-    pairs: TokenPairs, lengths: tuple[int, ...], num_tokens: int, num_devices: int
+    pairs: TokenPairs, buckets: tuple[Bucket, ...], num_tokens: int
 ) -> BucketedPairs:
-    """Cuts pairs into batches, with one more length if the longest pair asks for it."""
+    """Groups pairs by length, with one more bucket for those that no other holds.
+
+    A batch of a sentence that is longer than the budget is that sentence alone.
+    """
     longest = int(pairs.lengths.max(initial=0))
-    if longest > max(lengths):
-        lengths = (*lengths, longest)
-    buckets = make_buckets(lengths, max(num_tokens, longest), multiple=num_devices)
+    if longest > buckets[-1].length:
+        buckets = (*buckets, Bucket(max(1, num_tokens // longest), longest))
     return into_buckets(pairs, buckets)

@@ -15,6 +15,7 @@ from experiments.data.buckets import BucketedPairs
 from experiments.data.token_batches import (
     TokenBatch,
     evaluation_batches,
+    filled_up,
     train_batches,
 )
 from experiments.nets.functional import Params
@@ -47,15 +48,13 @@ def translation_task(
         data_dir: The folder of the prepared data sets.
         folder: Of the run, where its subwords are kept.
     """
-    data = load_translation_data(
-        config.data, data_dir, folder.subwords, num_devices=data_mesh().size
-    )
+    data = load_translation_data(config.data, data_dir, folder.subwords)
     net = transformer(len(data.subwords), len(data.subwords), config.net)
     schedule = inverse_square_root(config.learning_rate, config.warmup_steps)
 
     def inputs(start: int) -> Iterator[TokenBatch]:
         for batch in train_batches(data.train, seed=seed, start=start):
-            yield shard_batch(batch)
+            yield _sharded(batch)
 
     return Task(
         init=net.init,
@@ -81,6 +80,10 @@ def translation_task(
     )
 
 
+def _sharded(batch: TokenBatch) -> TokenBatch:
+    return shard_batch(filled_up(batch, data_mesh().size))
+
+
 def _evaluator(net: TransformerNet, splits: dict[str, BucketedPairs]):
     """Returns the function that measures every split, each pair exactly once."""
 
@@ -92,7 +95,7 @@ def _evaluator(net: TransformerNet, splits: dict[str, BucketedPairs]):
 
     def measure(params, pairs: BucketedPairs) -> dict[str, float]:
         return means(
-            totals(params, shard_batch(batch)) for _, batch in evaluation_batches(pairs)
+            totals(params, _sharded(batch)) for _, batch in evaluation_batches(pairs)
         )
 
     return lambda params, model_state: {

@@ -16,9 +16,9 @@ from experiments.training.task import Task
 from tests.experiments.training.tiny import TinyConfig
 
 
-def parabola_task(config: TinyConfig, *, seed: int, data_dir: str) -> Task:
+def parabola_task(config: TinyConfig, *, seed: int, data_dir: str, folder) -> Task:
     """Builds a task of two steps an epoch, without data."""
-    del seed, data_dir
+    del seed, data_dir, folder
 
     def loss_fn(params, model_state, batch, key):
         loss = jnp.sum(params["kernel"] ** 2) * batch
@@ -149,6 +149,29 @@ def test_an_interrupted_run_exits_with_its_own_code(run_command, tmp_path, capsy
     assert end.value.code == EXIT_INTERRUPTED == 75
     assert "stopped and saved at step 1; the same command" in capsys.readouterr().out
     assert not (tmp_path / "tiny/seed1").exists()
+
+
+def test_a_finished_run_is_concluded_with_the_mean_of_its_last_epochs(
+    run_command, capsys
+):
+    def make_task(config, **options):
+        return parabola_task(config, **options)._replace(
+            averaged=2,
+            conclude=lambda params, folder: f"{folder.path.name} {params['kernel'][0]}",
+        )
+
+    options = ("tiny", "--epochs", 3)
+    run_command(*options, "--max-steps", 5, make_task=make_task)
+    assert "saved at step 5; the same command goes on" in capsys.readouterr().out
+    run_command(*options, make_task=make_task)
+    w, velocity, path = 1.0, 0.0, []
+    for _ in range(6):
+        velocity = 0.9 * velocity + 2 * w
+        w -= 0.1 * velocity
+        path.append(w)
+    name, value = capsys.readouterr().out.split()
+    assert name == "seed0"
+    assert float(value) == pytest.approx((path[3] + path[5]) / 2, rel=1e-6)
 
 
 def test_a_diverged_run_ends_with_a_sentence(run_command):

@@ -49,7 +49,7 @@ def run_folder(tmp_path_factory):
         patch.setattr(trained, "IMAGE_NETS", nets)
         folder = str(tmp_path_factory.mktemp("runs"))
         options = RunOptions(run_dir=folder)
-        outcome = run(CONFIG, image_task.image_task, 3, Cadence(), options)
+        outcome, _ = run(CONFIG, image_task.image_task, 3, Cadence(), options)
         yield outcome
 
 

@@ -16,26 +16,19 @@ def pairs_of(*lengths):
 
 
 def test_buckets_fill_the_budget():
-    buckets = make_buckets([16, 24, 64], 4096, multiple=1)
+    buckets = make_buckets([24, 16, 64, 24], 4096)
     assert buckets == (Bucket(256, 16), Bucket(170, 24), Bucket(64, 64))
 
 
-def test_devices_share_a_batch_in_equal_parts():
-    buckets = make_buckets([24, 16, 24], 4096, multiple=8)
-    assert buckets == (Bucket(256, 16), Bucket(168, 24))
-
-
-@pytest.mark.parametrize(
-    ("lengths", "multiple"), [([16, 65], 1), ([16], 5), ([], 1), ([0, 4], 1)]
-)
-def test_buckets_that_the_budget_does_not_hold_are_refused(lengths, multiple):
+@pytest.mark.parametrize("lengths", [[16, 65], [], [0, 4]])
+def test_buckets_that_the_budget_does_not_hold_are_refused(lengths):
     with pytest.raises(ValueError, match="a batch of 64 tokens cannot hold"):
-        make_buckets(lengths, 64, multiple=multiple)
+        make_buckets(lengths, 64)
 
 
 def test_a_pair_goes_to_the_shortest_bucket_that_holds_both_sides():
     pairs = pairs_of((3, 1), (1, 4), (0, 0), (7, 7), (2, 3))
-    bucketed = into_buckets(pairs, make_buckets([4, 8], 16, multiple=1))
+    bucketed = into_buckets(pairs, make_buckets([4, 8], 16))
     members = [list(indices) for indices in bucketed.members]
     assert members == [[0, 2, 4], [1, 3]]  # with their ends: 4 5 1 8 4
     assert bucketed.buckets == (Bucket(4, 4), Bucket(2, 8))
@@ -45,7 +38,7 @@ def test_a_pair_goes_to_the_shortest_bucket_that_holds_both_sides():
 def test_pairs_longer_than_every_bucket_are_refused():
     pairs = pairs_of((3, 3), (8, 1), (1, 11))
     with pytest.raises(ValueError, match=r"2 of 3 pairs .* 8 tokens: one has 12"):
-        into_buckets(pairs, make_buckets([4, 8], 16, multiple=1))
+        into_buckets(pairs, make_buckets([4, 8], 16))
 
 
 def test_pairs_that_are_left_out_are_counted(caplog):

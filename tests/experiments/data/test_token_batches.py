@@ -11,13 +11,15 @@ from experiments.data.numbers import number_pairs
 from experiments.data.subwords import BEGIN, END, PADDING, Subwords, train_subwords
 from experiments.data.token_batches import (
     NO_PAIR,
+    TokenBatch,
     epoch_plan,
     evaluation_batches,
+    filled_up,
     train_batches,
 )
 from experiments.data.token_pairs import TokenPairs, encode_pairs
 
-BUCKETS = make_buckets([4, 8, 16], 32, multiple=2)
+BUCKETS = make_buckets([4, 8, 16], 32)
 
 
 def make_pairs(num: int) -> BucketedPairs:
@@ -60,12 +62,22 @@ def assert_same(batches, others):
 
 def test_the_layout_by_hand():
     pairs = TokenPairs([np.array([10, 11])], [np.array([20, 21, 22])])
-    bucketed = into_buckets(pairs, make_buckets([5], 10, multiple=1))
+    bucketed = into_buckets(pairs, make_buckets([5], 10))
     batch = next(train_batches(bucketed, seed=0, start=0))
     np.testing.assert_array_equal(batch.source, [[10, 11, 2, 0, 0], [0] * 5])
     np.testing.assert_array_equal(batch.target_in, [[1, 20, 21, 22, 0], [0] * 5])
     np.testing.assert_array_equal(batch.target_out, [[20, 21, 22, 2, 0], [0] * 5])
     assert {array.dtype for array in batch} == {np.dtype(np.int32)}
+
+
+@pytest.mark.parametrize(("multiple", "rows"), [(1, 2), (2, 2), (3, 3), (8, 8)])
+def test_rows_without_a_pair_fill_a_batch_up(multiple, rows):
+    batch = TokenBatch(*np.arange(1, 13, dtype=np.int32).reshape(3, 2, 2))
+    filled = filled_up(batch, multiple)
+    for ids, whole in zip(batch, filled, strict=True):
+        assert whole.shape == (rows, 2) and whole.dtype == np.int32
+        np.testing.assert_array_equal(whole[:2], ids)
+        np.testing.assert_array_equal(whole[2:], PADDING)
 
 
 @given(num=st.integers(0, 80), seed=st.integers(0, 9), epoch=st.integers(0, 9))
@@ -142,7 +154,7 @@ def test_batches_decode_to_the_sentences():
     pairs = number_pairs(0, num_train=40, num_validation=0, num_test=0).train
     subwords = Subwords(train_subwords([*pairs.sources, *pairs.targets], 100))
     encoded = encode_pairs(subwords, pairs, "train")
-    buckets = make_buckets([8, 16, 32, 64], 256, multiple=1)
+    buckets = make_buckets([8, 16, 32, 64], 256)
     decoded = {}
     for indices, batch in evaluation_batches(into_buckets(encoded, buckets)):
         sources, targets = (

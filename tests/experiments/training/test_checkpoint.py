@@ -1,4 +1,5 @@
 import contextlib
+import gc
 import logging
 import pathlib
 import resource
@@ -20,6 +21,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_nothing_behind():
+    """Collects it while it is ignored."""
+    yield
+    gc.collect()
 
 
 class State(NamedTuple):
@@ -95,6 +103,40 @@ def test_the_newest_state_comes_back_to_the_bit(tmp_path):
     _, state = restore(tmp_path / "c")
     assert_same_bits(state, make_state(20))
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"7", "20"}
+
+
+def test_what_will_be_asked_for_stays(tmp_path):
+    path = tmp_path / "c"
+    for steps in ((3, 4, 8), (12, 13), (14,)):  # opened anew, as by a resumed run
+        with Checkpoints(path, every=4, keep=2) as checkpoints:
+            for step in steps:
+                checkpoints.save(step, make_state(step))
+    assert {file.name for file in path.iterdir()} == {"8", "12", "13", "14"}
+    with Checkpoints(path, every=4, keep=2) as checkpoints:
+        for step in (8, 12):
+            state = checkpoints.restore(step, make_state(0))
+            assert_same_bits(state, make_state(step))
+
+
+def test_a_step_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "c"
+    save_all(path, 1, 2)
+    with (
+        Checkpoints(path) as checkpoints,
+        pytest.raises(CheckpointError, match=f"the checkpoint {path / '3'} cannot be"),
+    ):
+        checkpoints.restore(3, make_state(0))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_step_is_an_error_that_says_what_to_do(tmp_path, damage):
+    path = tmp_path / "c"
+    save_all(path, 1, 2)
+    damage(path / "1")
+    with Checkpoints(path) as checkpoints:
+        with pytest.raises(CheckpointError, match=r"c/1 cannot .* Remove it and the "):
+            checkpoints.restore(1, make_state(0))
+        assert_same_bits(checkpoints.restore(2, make_state(0)), make_state(2))
 
 
 def test_without_a_checkpoint_the_given_state_comes_back(tmp_path):

@@ -11,8 +11,13 @@ import pytest
 from jax.sharding import AxisType
 
 from experiments.training import run_folder, sharding
+from experiments.training.checkpoint import CheckpointError
 from experiments.training.config import Cadence
-from experiments.training.loop import NonFiniteLossError
+from experiments.training.loop import (
+    NonFiniteLossError,
+    averaged_params,
+    averaged_steps,
+)
 from experiments.training.metrics import read_metrics
 from experiments.training.run_folder import RunFolderError
 from tests.experiments.training.running import (
@@ -53,7 +58,7 @@ def test_a_run_writes_what_its_cadence_says(unbroken):
     saved = {path.name for path in unbroken.folder.checkpoints.iterdir()}
     assert saved == {"30", "40"}
     assert int(unbroken.state.step) == END
-    assert not unbroken.interrupted
+    assert unbroken.finished and not unbroken.interrupted
 
 
 def test_a_run_learns(unbroken):
@@ -184,7 +189,7 @@ def interrupted_at(step, signum, times=1):
 def test_a_signal_saves_and_stops(tmp_path, unbroken, signum):
     before = signal.getsignal(signum)
     outcome = train_tiny(tmp_path, task=interrupted_at(17, signum))
-    assert outcome.interrupted
+    assert outcome.interrupted and not outcome.finished
     assert int(outcome.state.step) == 17
     assert (outcome.folder.checkpoints / "17").is_dir()
     assert signal.getsignal(signum) is before
@@ -200,8 +205,72 @@ def test_a_second_ctrl_c_acts_at_once(tmp_path):
 
 def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path, unbroken):
     outcome = train_tiny(tmp_path, task=interrupted_at(END, signal.SIGTERM))
-    assert outcome.interrupted
+    assert outcome.interrupted and outcome.finished
     assert_same_run(outcome, unbroken)
+
+
+AVERAGED = tiny_task(SMALL, seed=0)._replace(averaged=3)
+
+
+@pytest.mark.parametrize(
+    ("averaged", "steps"), [(1, [40]), (3, [20, 30, 40]), (4, [10, 20, 30, 40])]
+)
+def test_the_last_epochs_are_averaged(averaged, steps):
+    task = AVERAGED._replace(averaged=averaged)
+    assert list(averaged_steps(task)) == steps
+
+
+@pytest.fixture(scope="module")
+def mean_params(tmp_path_factory):
+    """Returns the mean over three epochs, after a look at how it comes about."""
+    seen = []
+
+    def evaluate(params, model_state):
+        seen.append(jax.device_get(params))
+        return AVERAGED.evaluate(params, model_state)
+
+    path = tmp_path_factory.mktemp("averaged")
+    outcome = train_tiny(path, task=AVERAGED._replace(evaluate=evaluate))
+    assert {file.name for file in outcome.folder.checkpoints.iterdir()} == {
+        *("20", "30", "40")
+    }
+    mean = averaged_params(AVERAGED, outcome.folder, 0)
+    assert len(seen) == 4
+    expected = jax.tree.map(lambda *x: np.mean(x, axis=0, dtype=float), *seen[1:])
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-7),
+        mean,
+        expected,
+    )
+    return mean
+
+
+def test_the_average_does_not_depend_on_when_the_run_writes(tmp_path, mean_params):
+    seldom = Cadence(log_every=40, eval_every=4, checkpoint_every=3)
+    outcome = train_tiny(tmp_path, task=AVERAGED, cadence=seldom)
+    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
+
+
+def test_the_average_is_that_of_an_unbroken_run(tmp_path, mean_params):
+    # A stop in the middle of an epoch, a signal, and a kill before step 40 is saved.
+    train_tiny(tmp_path, task=AVERAGED, max_steps=25)
+    task = interrupted_at(33, signal.SIGTERM)._replace(averaged=3)
+    assert not train_tiny(tmp_path, task=task).finished
+    outcome = train_tiny(tmp_path, task=AVERAGED)
+    shutil.rmtree(outcome.folder.checkpoints / "40")
+    outcome = train_tiny(tmp_path, task=AVERAGED)
+    assert outcome.finished
+    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
+
+
+def test_a_part_of_the_average_that_is_lost_can_be_made_again(tmp_path, mean_params):
+    outcome = train_tiny(tmp_path, task=AVERAGED)
+    shutil.rmtree(outcome.folder.checkpoints / "30")
+    with pytest.raises(CheckpointError, match=r"30 cannot .* Remove it and the "):
+        averaged_params(AVERAGED, outcome.folder, 0)
+    shutil.rmtree(outcome.folder.checkpoints / "40")
+    outcome = train_tiny(tmp_path, task=AVERAGED)
+    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
 
 
 def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch):

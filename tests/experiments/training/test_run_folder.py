@@ -50,6 +50,17 @@ def test_a_run_that_never_began_may_change_its_config(tmp_path):
     assert json.loads((tmp_path / "config.json").read_text()) == {"seed": 1}
 
 
+def test_subwords_belong_to_the_config_that_they_were_learnt_for(tmp_path):
+    folder = open_run_folder(tmp_path, CONFIG)
+    folder.subwords.write_bytes(b"a model")
+    open_run_folder(tmp_path, {"seed": 1})
+    assert not folder.subwords.exists()
+    folder.subwords.write_bytes(b"another")
+    begin(folder)
+    open_run_folder(tmp_path, {"seed": 1})
+    assert folder.subwords.read_bytes() == b"another"
+
+
 @pytest.mark.parametrize("begun", ["metrics", "checkpoints"])
 def test_either_of_metrics_and_checkpoints_is_a_beginning(tmp_path, begun):
     folder = open_run_folder(tmp_path, CONFIG)
@@ -74,21 +85,27 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path, monkeypatch):
         open_run_folder(tmp_path, CONFIG)
 
 
-def test_two_checkpoints_must_find_room(tmp_path, monkeypatch):
+def test_the_checkpoints_must_find_room(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=20_000_000)
     monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda path: usage)
-    check_room(RunFolder(tmp_path), 10_000_000)
+    folder = RunFolder(tmp_path)
+    check_room(folder, 10_000_000, 2)
     with pytest.raises(RunFolderError) as error:
-        check_room(RunFolder(tmp_path), 15_000_000)
-    assert f"{tmp_path} has 20 MB free" in str(error.value)
-    assert "30 MB" in str(error.value)
+        check_room(folder, 10_000_000, 3)
+    message = "has 20 MB free, and checkpoints will take 30 MB more"
+    assert f"{tmp_path} {message}" in str(error.value)
+    for step in ("10", "20", "30"):  # a resumed run has some already
+        (folder.checkpoints / step).mkdir(parents=True)
+    check_room(folder, 20_000_000, 3)
+    with pytest.raises(RunFolderError, match="21 MB more"):
+        check_room(folder, 21_000_000, 3)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     write_text(path, "old")
 
-    def fail(self, text):
+    def fail(self, text, encoding):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pathlib.Path.write_text", fail)
