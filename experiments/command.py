@@ -98,7 +98,7 @@ def run(
         return outcome, f"{path}: saved at step {step}; the same command goes on"
     params = outcome.state.params
     if task.averaged > 1:
-        params = averaged_params(task, folder, seed)
+        params = averaged_params(task, folder, outcome.state)
     return outcome, task.conclude(params, folder)
 
 

@@ -128,14 +128,18 @@ def averaged_steps(task: Task) -> range:
     return range(first, end + 1, each)
 
 
-def averaged_params(task: Task, folder: RunFolder, seed: int) -> PyTree:
+def averaged_params(task: Task, folder: RunFolder, like: TrainState) -> PyTree:
     """Returns the mean of the parameters at `averaged_steps`, of a finished run.
+
+    Args:
+        task: What was trained.
+        folder: Where the run is kept.
+        like: A state of the run, for its shapes, dtypes and shardings.
 
     Raises:
         CheckpointError: If one of the checkpoints is missing or damaged.
     """
     steps = averaged_steps(task)
-    like = initial_state(task, seed)()
     with _checkpoints(task, folder) as checkpoints:
         states = (checkpoints.restore(step, like) for step in steps)
         total = functools.reduce(optax.tree.add, (state.params for state in states))

@@ -1,6 +1,5 @@
 """Translation of a whole split, each sentence once."""
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -15,6 +14,9 @@ from experiments.nets.transformer import TransformerNet
 from experiments.training.beam_search import BeamConfig
 from experiments.training.sharding import data_mesh, shard_batch
 from experiments.training.translate import translate
+
+# Compiled once a shape, for all splits.
+_search = jax.jit(translate, static_argnums=(0, 4))
 
 
 class SearchConfig(NamedTuple):
@@ -48,7 +50,6 @@ def translate_all(
     Returns:
         The translations, in the order of the pairs.
     """
-    search_fn = jax.jit(functools.partial(translate, net), static_argnums=3)
     translations = [""] * len(pairs.pairs.sources)
     with tqdm(total=len(translations), desc=title, disable=None) as bar:
         for indices, batch in evaluation_batches(pairs):
@@ -63,7 +64,7 @@ def translate_all(
                 end=END,
                 padding=PADDING,
             )
-            found = search_fn(params, *shard_batch((source, limits)), config)
+            found = _search(net, params, *shard_batch((source, limits)), config)
             best = subwords.decode(np.asarray(found.tokens[:, 0]))
             # What was filled up comes last.
             for index, text in zip(indices.tolist(), best, strict=False):

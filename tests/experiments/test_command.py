@@ -13,6 +13,7 @@ from experiments.training.config import Ascent
 from experiments.training.interruption import EXIT_INTERRUPTED
 from experiments.training.optimizer import sgd
 from experiments.training.task import Task
+from experiments.translation_presets import TRANSLATION
 from tests.experiments.training.tiny import TinyConfig
 
 
@@ -86,6 +87,30 @@ def test_imagenet_lists_its_presets(show_help):
     text = show_help("experiments.imagenet")
     for name in IMAGENET:
         assert f" {name} " in text
+
+
+def test_translation_lists_its_presets(show_help):
+    text = show_help("experiments.translation")
+    for name, config in TRANSLATION.items():
+        assert f" {name} " in text
+        assert config.summary in text
+
+
+def test_help_of_a_translator_shows_every_number(show_help):
+    text = show_help("experiments.translation", "iwslt14-asam")
+    for option, default in [
+        ("--rho", "0.2"),
+        ("--num-subwords", "10000"),
+        ("--num-tokens", "4096"),
+        ("--bucket-lengths", "16 24 32 48 80 176"),
+        ("--features", "512"),
+        ("--attention-dropout", "0.0"),
+        ("--betas", "0.9 0.98"),
+        ("--averaged", "10"),
+        ("--beam-size", "5"),
+    ]:
+        _, _, after = text.partition(f" {option} ")
+        assert after.split("(default: ")[1].split(")")[0] == default
 
 
 def test_help_of_a_preset_shows_every_number(show_help):
@@ -192,13 +217,22 @@ def test_an_unwritable_folder_is_named_before_anything_is_loaded(run_command, tm
         run_command("tiny", make_task=make_task)
 
 
-def test_data_that_is_not_prepared_names_the_command(monkeypatch, tmp_path):
-    argv = ["cifar", "cifar10-small-asam", "--data-dir", tmp_path / "data"]
+@pytest.mark.parametrize(
+    ("module", "preset", "dataset"),
+    [
+        ("cifar", "cifar10-small-asam", "cifar10"),
+        ("translation", "multi30k-asam", "multi30k"),
+    ],
+)
+def test_data_that_is_not_prepared_names_the_command(
+    monkeypatch, tmp_path, module, preset, dataset
+):
+    argv = [module, preset, "--data-dir", tmp_path / "data"]
     argv += ["--run-dir", tmp_path / "runs"]
     monkeypatch.setattr("sys.argv", list(map(str, argv)))
     with pytest.raises(SystemExit) as end:
-        runpy.run_module("experiments.cifar", run_name="__main__")
-    command = f"python -m experiments.prepare cifar10 --data-dir {tmp_path / 'data'}"
+        runpy.run_module(f"experiments.{module}", run_name="__main__")
+    command = f"python -m experiments.prepare {dataset} --data-dir {tmp_path / 'data'}"
     assert command in str(end.value.code)
 
 

@@ -220,6 +220,10 @@ def test_the_last_epochs_are_averaged(averaged, steps):
     assert list(averaged_steps(task)) == steps
 
 
+def mean_of(outcome):
+    return averaged_params(AVERAGED, outcome.folder, outcome.state)
+
+
 @pytest.fixture(scope="module")
 def mean_params(tmp_path_factory):
     """Returns the mean over three epochs, after a look at how it comes about."""
@@ -234,7 +238,7 @@ def mean_params(tmp_path_factory):
     assert {file.name for file in outcome.folder.checkpoints.iterdir()} == {
         *("20", "30", "40")
     }
-    mean = averaged_params(AVERAGED, outcome.folder, 0)
+    mean = mean_of(outcome)
     assert len(seen) == 4
     expected = jax.tree.map(lambda *x: np.mean(x, axis=0, dtype=float), *seen[1:])
     jax.tree.map(
@@ -248,7 +252,7 @@ def mean_params(tmp_path_factory):
 def test_the_average_does_not_depend_on_when_the_run_writes(tmp_path, mean_params):
     seldom = Cadence(log_every=40, eval_every=4, checkpoint_every=3)
     outcome = train_tiny(tmp_path, task=AVERAGED, cadence=seldom)
-    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
+    assert_same_bits(mean_of(outcome), mean_params)
 
 
 def test_the_average_is_that_of_an_unbroken_run(tmp_path, mean_params):
@@ -260,17 +264,17 @@ def test_the_average_is_that_of_an_unbroken_run(tmp_path, mean_params):
     shutil.rmtree(outcome.folder.checkpoints / "40")
     outcome = train_tiny(tmp_path, task=AVERAGED)
     assert outcome.finished
-    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
+    assert_same_bits(mean_of(outcome), mean_params)
 
 
 def test_a_part_of_the_average_that_is_lost_can_be_made_again(tmp_path, mean_params):
     outcome = train_tiny(tmp_path, task=AVERAGED)
     shutil.rmtree(outcome.folder.checkpoints / "30")
     with pytest.raises(CheckpointError, match=r"30 cannot .* Remove it and the "):
-        averaged_params(AVERAGED, outcome.folder, 0)
+        mean_of(outcome)
     shutil.rmtree(outcome.folder.checkpoints / "40")
     outcome = train_tiny(tmp_path, task=AVERAGED)
-    assert_same_bits(averaged_params(AVERAGED, outcome.folder, 0), mean_params)
+    assert_same_bits(mean_of(outcome), mean_params)
 
 
 def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch):
