@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ._ball import Ball, gaussian
@@ -86,6 +87,7 @@ def average_sharpness(
         Andriushchenko et al., `A modern look at the relationship between sharpness and
         generalization <https://arxiv.org/abs/2302.07011>`_, 2023, section 2.
     """
+    rho = float(rho)
     check_nonnegative("rho", rho)
     check_p(p)
     if distribution not in ("gaussian", "uniform"):
@@ -112,7 +114,8 @@ def average_sharpness(
 
 @jax.jit
 def _gaussian(ball, key, scales):
-    return jax.tree.map(lambda d: ball.rho * d, gaussian(key, scales))
+    noise = gaussian(key, scales)
+    return jax.tree.map(lambda d: jnp.asarray(ball.rho, d.dtype) * d, noise)
 
 
 @jax.jit

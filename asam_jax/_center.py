@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ._dataset import MeanLoss
+from ._mean_loss import MeanLoss
 from ._precision import at_least_float32
+from ._programs import programs_of
 from ._selection import combine, partition, select
 from ._typing import Normalization, PyTree, Where
 from ._validation import check_perturbable, check_real, check_scales, check_unmasked
@@ -57,7 +58,8 @@ def center(
     """Returns the point w with the loss around it.
 
     Raises:
-        ValueError: If nothing varies, or the scales do not fit.
+        ValueError: If nothing varies, or the scales do not fit, are not finite or all
+            zero.
         TypeError: If a parameter that varies is not real and floating.
     """
     check_unmasked(params)
@@ -69,12 +71,25 @@ def center(
     varying, fixed = partition(params, kept)
     check_real(varying)
     scales = jax.tree.map(
-        lambda scale, w: jnp.broadcast_to(scale, w.shape),
+        lambda scale, w: jnp.broadcast_to(scale, w.shape).astype(w.dtype),
         partition(scales, kept)[0],
         varying,
     )
+    _check_extent(scales)
     others = jax.tree.map(jnp.zeros_like, fixed)
-    return Center(MeanLoss(loss_fn, fixed, batches, args), varying, scales, others)
+    loss = MeanLoss(programs_of(loss_fn), fixed, batches, args)
+    return Center(loss, varying, scales, others)
+
+
+def _check_extent(scales: PyTree) -> None:
+    leaves = jax.tree.leaves(scales)
+    if not all(jnp.all(jnp.isfinite(scale)) for scale in leaves):
+        raise ValueError("the scales of T_w are not finite at these parameters.")
+    if not any(jnp.any(scale != 0) for scale in leaves):
+        raise ValueError(
+            "T_w is zero for every parameter, so that the ball is a point: give the "
+            "normalization an eta > 0."
+        )
 
 
 @jax.jit

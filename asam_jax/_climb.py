@@ -5,9 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from ._ball import Ball
+from ._ball import Ball, euclidean_norm, inner
 from ._center import Center
 from ._normalization import identity
 from ._perturbation import perturbation
@@ -39,7 +38,7 @@ class Point(NamedTuple):
         delta: Where it is.
         loss: L(w + T delta).
         grads: The gradient with respect to delta.
-        gap: What the ball promises beyond it, see `Ball.promise`.
+        gap: What the ball promises beyond it, see `Ball.linear_gap`.
     """
 
     delta: PyTree
@@ -81,7 +80,7 @@ def _climb(
     around: Center, ball: Ball, point: Point, clean_loss: float, limits: Limits
 ) -> Point:
     """Ascends until the ball promises little more, or no step rises."""
-    norm = float(optax.tree.norm(point.grads))
+    norm = float(euclidean_norm(point.grads))
     step = ball.euclidean_radius(around.num_axes) / norm if norm > 0 else 0.0
     for _ in range(limits.num_steps):
         if point.gap <= limits.tolerance * (point.loss - clean_loss):
@@ -120,14 +119,14 @@ def _evaluate(around: Center, ball: Ball, delta: PyTree) -> Point:
 @jax.jit
 def _in_coordinates(ball, delta, grads, scales):
     grads = jax.tree.map(jnp.multiply, scales, grads)
-    return grads, ball.promise(grads, delta)
+    return grads, ball.linear_gap(grads, delta)
 
 
 @jax.jit
 def _step(ball, delta, grads, step):
     higher = ball.project(jax.tree.map(lambda d, g: d + step * g, delta, grads))
     move = jax.tree.map(jnp.subtract, higher, delta)
-    return higher, optax.tree.vdot(grads, move)
+    return higher, inner(grads, move)
 
 
 @jax.jit

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._center import Center, center
-from ._normalization import elementwise
+from ._normalization import identity
 from ._typing import Normalization, PyTree, Where
+from ._validation import check_like
 
 
 def hessian_vector_product(
@@ -22,7 +23,7 @@ def hessian_vector_product(
     *,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
     mask: Where | None = None,
 ) -> PyTree:
     r"""The product :math:`T_w H T_w v` over a data set.
@@ -36,8 +37,8 @@ def hessian_vector_product(
         vector: v, a tree like the parameters.
         batches: As in `sharpness`.
         args: As in `sharpness`.
-        normalization: Parameters to the diagonal of T_w, as in `perturbation`;
-            `identity()` for H itself.
+        normalization: Parameters to the diagonal of T_w: `identity` for H itself,
+            `elementwise` for the coordinates of ASAM's ball.
         mask: The leaves that vary, all by default; in the others the product is 0.
 
     Returns:
@@ -54,6 +55,7 @@ def hessian_vector_product(
         ...     normalization=asam_jax.elementwise(0.0, where=True))
         Array([ 0., 10.], dtype=float32)
     """
+    check_like("vector", vector, params)
     curvature = curvature_at(loss_fn, params, batches, args, normalization, mask)
     vector = jax.tree.map(
         lambda w, v: None if w is None else jnp.asarray(v, w.dtype),
@@ -82,7 +84,9 @@ class Curvature(NamedTuple):
 
     def product_on_host(self, vector: np.ndarray) -> np.ndarray:
         """Returns the same for a vector of all values that vary, in float64."""
-        return self.to_vector(self.product(self.to_tree(vector)))
+        product = self.to_vector(self.product(self.to_tree(vector)))
+        check_finite(product)
+        return product
 
     def to_vector(self, tree: PyTree) -> np.ndarray:
         """Fetches a tree as one vector, float64."""
@@ -98,6 +102,12 @@ class Curvature(NamedTuple):
             jax.device_put(part.reshape(leaf.shape).astype(leaf.dtype), leaf.sharding)
             for part, leaf in zip(parts, leaves, strict=True)
         )
+
+
+def check_finite(product: Any) -> None:
+    """Refuses a Hessian that has no finite product."""
+    if not np.all(np.isfinite(product)):
+        raise ValueError("the Hessian at the parameters is not finite.")
 
 
 def curvature_at(

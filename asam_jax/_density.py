@@ -9,18 +9,19 @@ import optax
 from scipy import linalg
 
 from ._curvature import curvature_at
-from ._normalization import elementwise
+from ._normalization import identity
 from ._typing import Normalization, PyTree, Where
 
 _BREAKDOWN = 1e-6  # of Lanczos: the new direction against the norm of the product
 
 
-class Density(NamedTuple):
+class HessianDensity(NamedTuple):
     """What `hessian_density` found: the spectrum as weighted points.
 
     Attributes:
         nodes: Eigenvalues of the Lanczos matrices, float64 [num_samples, num_steps].
-        weights: The share of the spectrum at each; those of a sample sum to 1.
+        weights: The share of the spectrum at each; those of a sample sum to 1. Where
+            Lanczos ended early, the rest are zeros at node 0.
     """
 
     nodes: np.ndarray
@@ -36,9 +37,9 @@ def hessian_density(
     num_steps: int = 30,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
     mask: Where | None = None,
-) -> Density:
+) -> HessianDensity:
     r"""The density of the eigenvalues of :math:`T_w H T_w`, by Lanczos quadrature.
 
     From a random start, k steps of Lanczos give a tridiagonal matrix with eigenvalues
@@ -57,12 +58,12 @@ def hessian_density(
         num_steps: k, the number of points for each; k vectors are kept on the host.
         batches: As in `sharpness`.
         args: As in `sharpness`.
-        normalization: Parameters to the diagonal of T_w, as in `perturbation`;
-            `identity()` for the spectrum of H.
+        normalization: Parameters to the diagonal of T_w: `identity` for H itself,
+            `elementwise` for the coordinates of ASAM's ball.
         mask: The leaves that vary, all by default.
 
     Returns:
-        A `Density`.
+        A `HessianDensity`.
 
     Raises:
         ValueError, TypeError: As `sharpness`.
@@ -93,7 +94,7 @@ def hessian_density(
         values, vectors = linalg.eigh_tridiagonal(diagonal, off_diagonal)
         nodes[sample, : len(values)] = values
         weights[sample, : len(values)] = vectors[0] ** 2
-    return Density(nodes, weights)
+    return HessianDensity(nodes, weights)
 
 
 def _lanczos(matvec, start: np.ndarray, num_steps: int):

@@ -8,11 +8,11 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ._curvature import curvature_at
-from ._normalization import elementwise
+from ._normalization import identity
 from ._typing import Normalization, PyTree, Where
 
 
-class Eigenpairs(NamedTuple):
+class HessianEigenpairs(NamedTuple):
     """What `hessian_eigenvalues` found.
 
     Attributes:
@@ -33,10 +33,10 @@ def hessian_eigenvalues(
     tolerance: float = 1e-3,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
     mask: Where | None = None,
-) -> Eigenpairs:
-    r"""The largest eigenvalues of :math:`T_w H T_w`, by ARPACK.
+) -> HessianEigenpairs:
+    r"""The algebraically largest eigenvalues of :math:`T_w H T_w`, by ARPACK.
 
     Near a minimum the worst rise in a small ball of p = 2 is
     :math:`\frac{\rho^2}{2} \lambda_{\max}(T_w H T_w)`.
@@ -48,12 +48,12 @@ def hessian_eigenvalues(
         tolerance: Relative accuracy of the eigenvalues.
         batches: As in `sharpness`.
         args: As in `sharpness`.
-        normalization: Parameters to the diagonal of T_w, as in `perturbation`;
-            `identity()` for the eigenvalues of H.
+        normalization: Parameters to the diagonal of T_w: `identity` for H itself,
+            `elementwise` for the coordinates of ASAM's ball.
         mask: The leaves that vary, all by default.
 
     Returns:
-        An `Eigenpairs`.
+        An `HessianEigenpairs`.
 
     Raises:
         ValueError, TypeError: As `sharpness`, and if there are not `num` eigenvalues.
@@ -85,18 +85,21 @@ def hessian_eigenvalues(
     trees = tuple(
         curvature.around.whole(curvature.to_tree(vectors[:, i])) for i in order
     )
-    return Eigenpairs(values[order], trees)
+    return HessianEigenpairs(values[order], trees)
 
 
 def _arpack(
-    matvec: Any, size: int, num: int, tolerance: Any
+    matvec: Callable[[np.ndarray], np.ndarray], size: int, num: int, tolerance: Any
 ) -> tuple[np.ndarray, np.ndarray]:
+    start = np.random.default_rng(0).normal(size=size)
+    if not np.any(matvec(start)):  # a zero matrix, at which ARPACK fails
+        return np.zeros(num), np.eye(size, num)
     operator_type: Any = LinearOperator  # SciPy's types do not know its constructor
     values, vectors = eigsh(
         operator_type((size, size), matvec=matvec, dtype=np.float64),
         k=num,
         which="LA",
-        v0=np.random.default_rng(0).normal(size=size),
+        v0=start,
         tol=tolerance,
     )
     return np.asarray(values), np.asarray(vectors)

@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ._center import center
 from ._normalization import identity
 from ._precision import at_least_float32
-from ._typing import PyTree
+from ._selection import is_weight, partition, select
+from ._typing import KeyPath, PyTree
 from ._validation import check_like
 
 
@@ -24,8 +24,8 @@ def filter_normalized_direction(
       d_j \gets \frac{\|f_j\|_2}{\|d_j\|_2} d_j, \quad d \sim \mathcal{N}(0, I)
 
     for each filter (of a convolution) or neuron (of a linear layer), so that slices of
-    nets with different scales of weights can be compared. Leaves with fewer than two
-    axes, biases and the parameters of normalization layers, do not move.
+    nets with different scales of weights can be compared. Biases, and leaves with fewer
+    than two axes, such as the parameters of normalization layers, do not move.
 
     Args:
         key: A `jax.random.key`.
@@ -48,16 +48,18 @@ def filter_normalized_direction(
         <https://arxiv.org/abs/1712.09913>`_, 2018, section 4.
     """
     params = jax.tree.map(at_least_float32, params)
-    noise = optax.tree.random_like(key, params, jax.random.normal)
 
-    def rescaled(w, d):
-        if w.ndim < 2:
+    def rescaled(path, w, key):
+        if w.ndim < 2 or w.size == 0 or not _is_moved(path, w):
             return jnp.zeros_like(w)
+        d = jax.random.normal(key, w.shape, w.dtype)
         axes = tuple(set(range(w.ndim)) - {filter_axis % w.ndim})
         norm = lambda x: jnp.sqrt(jnp.sum(x**2, axis=axes, keepdims=True))
         return d * (norm(w) / norm(d))
 
-    return jax.tree.map(rescaled, params, noise)
+    structure = jax.tree.structure(params)
+    keys = structure.unflatten(jax.random.split(key, structure.num_leaves))
+    return jax.tree_util.tree_map_with_path(rescaled, params, keys)
 
 
 def loss_slice(
@@ -76,7 +78,7 @@ def loss_slice(
 
     Args:
         loss_fn: As in `sharpness`.
-        params: The parameters w.
+        params: The parameters w; integer leaves stay as they are.
         directions: k trees like the parameters: 1 for a line, 2 for a plane.
         offsets: The points :math:`(a_1, \ldots, a_k)`, float [..., k].
         batches: As in `sharpness`.
@@ -106,13 +108,24 @@ def loss_slice(
         )
     for direction in directions:
         check_like("a direction", direction, params)
-    around = center(loss_fn, params, batches, args, identity(), mask=None)
+    around = center(loss_fn, params, batches, args, identity(), _is_inexact)
+    kept = select(_is_inexact, params)
+    directions = [partition(direction, kept)[0] for direction in directions]
     around.loss.checked_value(around.params)
     losses = [
         around.loss.value(_moved(around.params, tuple(directions), tuple(point)))
         for point in offsets.reshape(-1, len(directions))
     ]
     return np.reshape(losses, offsets.shape[:-1])
+
+
+def _is_moved(path: KeyPath, leaf: Any) -> bool:
+    return _is_inexact(path, leaf) and is_weight(path, leaf)
+
+
+def _is_inexact(path: KeyPath, leaf: Any) -> bool:
+    del path
+    return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
 
 @jax.jit

@@ -10,10 +10,12 @@ import numpy as np
 from ._ball import Ball
 from ._center import Center, center
 from ._climb import Limits, highest_point
-from ._dataset import check_data, groups
+from ._mean_loss import check_data, groups_of
 from ._normalization import elementwise
 from ._typing import Normalization, PyTree, Where
 from ._validation import check_nonnegative, check_p
+
+_ROUNDING = 1e-6  # of a float32 loss: a smaller rise is noise
 
 
 class Sharpness(NamedTuple):
@@ -26,7 +28,8 @@ class Sharpness(NamedTuple):
         eps: The maximiser, a tree like the parameters; None for groups of examples.
         gap: How much more the best point of the ball promises, by the gradient at
             w + eps. 0 at a maximum; a maximum of a concave loss is no further away.
-        converged: Whether the gap is within the tolerance.
+        converged: Whether a rise was found, above the rounding of the loss, and the gap
+            is within the tolerance.
     """
 
     value: float
@@ -75,16 +78,21 @@ def sharpness(
     That is a local maximum or close to one. Restarts from random points of the ball
     look for a higher one; where the gradient at w is zero, only they find any.
 
+    The loop over batches and steps runs on the host, so that the function itself cannot
+    be compiled or mapped. A rise below about 1e-6 of the loss is rounding in float32:
+    measure it under ``jax.enable_x64``.
+
     Args:
         loss_fn: ``loss_fn(params, batch, *args)`` to the mean over a batch, a real
             scalar, the same at each call: no dropout, BatchNorm by its running
-            statistics. Without batches, ``loss_fn(params, *args)``. It is compiled once
-            for each function object and shape: pass model state through `args`.
+            statistics. Without batches, ``loss_fn(params, *args)``. As under `jax.jit`
+            it is compiled once for each function and shape, with what it captures:
+            pass model state, and all that changes, through `args`.
         params: The parameters w. They reach `loss_fn` in float32 at least.
         rho: The radius, >= 0.
         batches: The data set as batches, whose arrays have the examples on axis 0: a
             list, or an object that starts again at each ``iter()``.
-        args: Arguments that are the same for all batches.
+        args: Arguments that are the same for all batches, arrays or trees of them.
         normalization: Parameters to the diagonal of T_w, as in `perturbation`.
         p: The norm of the ball, 2 or ``jax.numpy.inf``.
         mask: The leaves that are perturbed, as in `perturbation`.
@@ -115,9 +123,9 @@ def sharpness(
         >>> loss_fn = lambda w: jnp.sum(curvatures * (w - 1.0) ** 2) / 2
         >>> w = jnp.array([1.5, 3.0])
         >>> plain = asam_jax.sharpness(
-        ...     loss_fn, w, rho=1.0, normalization=asam_jax.identity())
-        >>> round(plain.value, 3), plain.converged
-        (4.388, True)
+        ...     loss_fn, w, rho=1.0, normalization=asam_jax.identity(), tolerance=1e-4)
+        >>> round(plain.value, 2), plain.converged
+        (4.39, True)
 
     References:
         Kwon et al., `ASAM <https://arxiv.org/abs/2102.11600>`_, 2021, section 3; Foret
@@ -125,19 +133,23 @@ def sharpness(
         Andriushchenko et al., `A modern look at the relationship between sharpness and
         generalization <https://arxiv.org/abs/2302.07011>`_, 2023.
     """
+    rho = float(rho)
     check_nonnegative("rho", rho)
     check_p(p)
+    if num_steps < 0 or num_restarts < 0 or tolerance < 0:
+        raise ValueError("num_steps, num_restarts and tolerance must be >= 0.")
     if num_restarts > 0 and key is None:
         raise ValueError("restarts need a random key: key=jax.random.key(0).")
     if group_size is not None and (batches is None or group_size < 1):
         raise ValueError("group_size needs batches, and must be at least 1.")
     measure = functools.partial(
         _measure,
-        ball=Ball(float(rho), p),
+        ball=Ball(rho, p),
         limits=Limits(num_steps, tolerance, num_restarts),
         key=key,
     )
     around = center(loss_fn, params, batches, args, normalization, mask)
+    around.loss.checked_value(around.params)
     if group_size is None:
         return measure(around)
     return _average(around, group_size, measure)
@@ -146,7 +158,6 @@ def sharpness(
 def _measure(
     around: Center, *, ball: Ball, limits: Limits, key: jax.Array | None
 ) -> Sharpness:
-    around.loss.checked_value(around.params)
     clean, highest = highest_point(around, ball, limits, key)
     value = highest.loss - clean.loss
     return Sharpness(
@@ -155,7 +166,11 @@ def _measure(
         perturbed_loss=highest.loss,
         eps=around.perturbation(highest.delta),
         gap=highest.gap,
-        converged=ball.rho == 0 or (highest.gap <= limits.tolerance * value > 0),
+        converged=ball.rho == 0
+        or (
+            value > _ROUNDING * abs(clean.loss)
+            and highest.gap <= limits.tolerance * value
+        ),
     )
 
 
@@ -164,7 +179,7 @@ def _average(
 ) -> Sharpness:
     """The mean over groups of examples, each at its own maximiser."""
     counts, found = [], []
-    for count, group in groups(around.loss, group_size):
+    for count, group in groups_of(around.loss, group_size):
         counts.append(count)
         found.append(measure(around._replace(loss=group))._replace(eps=None))
     check_data(sum(counts))

@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import optax
 
-from ._curvature import curvature_at
-from ._normalization import elementwise
+from ._ball import inner
+from ._curvature import check_finite, curvature_at
+from ._normalization import identity
 from ._typing import Normalization, PyTree, Where
 
 
-class Trace(NamedTuple):
+class HessianTrace(NamedTuple):
     """What `hessian_trace` found.
 
     Attributes:
@@ -32,9 +33,9 @@ def hessian_trace(
     num_samples: int = 100,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
     mask: Where | None = None,
-) -> Trace:
+) -> HessianTrace:
     r"""The trace of :math:`T_w H T_w`, by Hutchinson's estimator.
 
     .. math::
@@ -47,12 +48,12 @@ def hessian_trace(
         num_samples: The number of vectors v, >= 2.
         batches: As in `sharpness`.
         args: As in `sharpness`.
-        normalization: Parameters to the diagonal of T_w, as in `perturbation`;
-            `identity()` for the trace of H.
+        normalization: Parameters to the diagonal of T_w: `identity` for H itself,
+            `elementwise` for the coordinates of ASAM's ball.
         mask: The leaves that vary, all by default.
 
     Returns:
-        A `Trace`.
+        A `HessianTrace`.
 
     Raises:
         ValueError, TypeError: As `sharpness`, and for fewer than two samples.
@@ -74,9 +75,10 @@ def hessian_trace(
     samples = []
     for sample in range(num_samples):
         v = _signs(jax.random.fold_in(key, sample), curvature.around.params)
-        samples.append(np.asarray(optax.tree.vdot(v, curvature.product(v))))
+        samples.append(np.asarray(inner(v, curvature.product(v))))
+    check_finite(samples)
     standard_error = np.std(samples, ddof=1) / np.sqrt(num_samples)
-    return Trace(float(np.mean(samples)), float(standard_error))
+    return HessianTrace(float(np.mean(samples)), float(standard_error))
 
 
 @jax.jit

@@ -194,3 +194,8 @@ def test_too_few_samples():
         asam_jax.hessian_trace(loss_fn, w, key=key, num_samples=1)
     with pytest.raises(ValueError, match="must be at least 1"):
         asam_jax.hessian_density(loss_fn, w, key=key, num_steps=0)
+
+
+def test_a_linear_loss_has_no_curvature():
+    found = asam_jax.hessian_eigenvalues(jnp.sum, jnp.ones(5), num=2)
+    np.testing.assert_array_equal(found.values, 0)

@@ -1,5 +1,6 @@
 """Filter-normalized directions, and the loss along lines and over planes."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -82,3 +83,23 @@ def test_directions_and_offsets_have_to_match():
         asam_jax.loss_slice(loss_fn, w, [jnp.ones(2)], np.zeros((5, 2)))
     with pytest.raises(ValueError, match="a direction has shape"):
         asam_jax.loss_slice(loss_fn, w, [jnp.ones(3)], np.zeros((5, 1)))
+
+
+def test_biases_do_not_move_whatever_their_shape():
+    """Equinox's convolutions have biases [channel, 1, 1]."""
+    net = eqx.nn.Conv2d(2, 3, kernel_size=3, key=jax.random.key(0))
+    params = eqx.filter(net, eqx.is_inexact_array)
+    direction = asam_jax.filter_normalized_direction(
+        jax.random.key(1), params, filter_axis=0
+    )
+    assert np.any(direction.weight)
+    np.testing.assert_array_equal(direction.bias, 0)
+
+
+def test_integer_leaves_stay_as_they_are():
+    params = {"kernel": jnp.ones((2, 2)), "count": jnp.array(3)}
+    loss_fn = lambda w: jnp.sum(w["kernel"]) * w["count"]
+    direction = asam_jax.filter_normalized_direction(jax.random.key(0), params)
+    line = asam_jax.loss_slice(loss_fn, params, [direction], np.array([[0.0], [1.0]]))
+    rise = 3 * np.sum(direction["kernel"])
+    np.testing.assert_allclose(line, np.array([12, 12 + rise]), rtol=1e-5)

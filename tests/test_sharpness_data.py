@@ -1,5 +1,9 @@
 """Sharpness over batches, groups, masks, dtypes and devices."""
 
+import dataclasses
+import gc
+import weakref
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,9 +104,11 @@ def test_loss_is_traced_once_for_all_batches_and_calls(trained):
     assert traces == 2 * 3
 
 
-def test_sharded_parameters_and_batches(trained):
+@pytest.mark.parametrize("axis_type", ["Auto", "Explicit"])
+def test_sharded_parameters_and_batches(trained, axis_type):
     params, data, _ = trained
-    mesh = jax.make_mesh((2,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    axis_types = (jax.sharding.AxisType[axis_type],)
+    mesh = jax.make_mesh((2,), ("data",), axis_types=axis_types)
     spec = jax.sharding.PartitionSpec("data")
     sharding = jax.sharding.NamedSharding(mesh, spec)
     expected = asam_jax.sharpness(problems.mlp_loss, params, batches=[data], rho=0.5)
@@ -114,3 +120,80 @@ def test_sharded_parameters_and_batches(trained):
     )
     assert found.value == pytest.approx(expected.value, rel=1e-4)
     assert found.eps["layer_0"]["kernel"].sharding.is_equivalent_to(sharding, 2)
+
+
+def test_a_loss_is_released_with_what_it_captures():
+    class Captured:
+        pass
+
+    captured = Captured()
+    loss_fn = lambda w, kept=captured: jnp.sum(w**2)
+    asam_jax.sharpness(loss_fn, jnp.ones(2), rho=0.1, num_steps=1)
+    gone = weakref.ref(captured)
+    del loss_fn, captured
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_method_of_a_changing_object_is_compiled_at_each_call():
+    class Scaled:
+        scale = 1.0
+
+        def loss(self, w):
+            return self.scale * jnp.sum(w**2)
+
+    model = Scaled()
+    measure = lambda: asam_jax.sharpness(model.loss, jnp.ones(2), rho=0.1).value
+    before = measure()
+    model.scale = 10.0
+    assert measure() == pytest.approx(10 * before, rel=1e-4)
+
+
+def test_a_loss_that_is_not_hashable(trained):
+    @dataclasses.dataclass
+    class Loss:
+        power: int
+
+        def __call__(self, w):
+            return jnp.sum(w**self.power)
+
+    found = asam_jax.sharpness(Loss(2), jnp.ones(2), rho=0.1)
+    assert found.value > 0
+
+
+def test_an_empty_batch_counts_for_nothing(trained):
+    params, data, batches = trained
+    empty = jax.tree.map(lambda x: x[:0], data)
+    measure = lambda batches: asam_jax.sharpness(
+        problems.mlp_loss, params, batches=batches, rho=0.5
+    )
+    assert measure([*batches, empty]).value == measure(batches).value
+
+
+def test_mixed_precision_under_x64():
+    """Each leaf of a mixed tree keeps its dtype, whatever the scales'."""
+    with jax.enable_x64(True):
+        params = {"a": jnp.ones(2, jnp.float32), "b": jnp.ones(3, jnp.float64)}
+        dtypes = set()
+
+        def loss_fn(w):
+            dtypes.add((w["a"].dtype.name, w["b"].dtype.name))
+            return jnp.sum(w["a"] ** 2) + jnp.sum(w["b"] ** 2)
+
+        found = asam_jax.sharpness(
+            loss_fn,
+            params,
+            rho=0.1,
+            normalization=asam_jax.elementwise(np.float64(0.01)),
+            num_restarts=1,
+            key=jax.random.key(0),
+        )
+        asam_jax.hessian_trace(
+            loss_fn,
+            params,
+            key=jax.random.key(0),
+            num_samples=2,
+            normalization=asam_jax.elementwise(np.float64(0.01)),
+        )
+        assert found.value > 0
+    assert dtypes == {("float32", "float64")}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -22,6 +23,13 @@ def one_value(w, batch):
         ({"batches": [jnp.ones((0, 2))]}, "there are no data"),
         ({"batches": [], "group_size": 2}, "there are no data"),
         ({"batches": iter([jnp.ones((4, 2))])}, "batches is an iterator"),
+        ({"batches": jnp.ones((4, 2))}, "batches is one batch"),
+        ({"batches": {"x": jnp.ones((4, 2))}}, "batches is one batch"),
+        ({"rho": jnp.array(-1.0)}, "rho must be finite and >= 0"),
+        ({"rho": np.array(np.nan)}, "rho must be finite and >= 0"),
+        ({"num_steps": -1}, "must be >= 0"),
+        ({"normalization": lambda w: 0 * w}, "T_w is zero for every parameter"),
+        ({"normalization": lambda w: w / 0}, "scales of T_w are not finite"),
         ({"batches": [jnp.ones(())]}, "must agree on the length of axis 0"),
         ({"batches": [(jnp.ones(2), jnp.ones(3))]}, "must agree on the length"),
         ({"batches": [jnp.full((4, 2), jnp.nan)]}, "parameters is not finite"),
@@ -41,6 +49,31 @@ def test_complex_parameters_are_refused():
     loss_fn = lambda w: jnp.sum(jnp.abs(w) ** 2)
     with pytest.raises(TypeError, match="is complex"):
         asam_jax.sharpness(loss_fn, jnp.ones(2, jnp.complex64), rho=0.1)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.complex64])
+def test_a_loss_of_low_precision_is_refused(dtype):
+    loss_fn = lambda w: jnp.sum(w**2).astype(dtype)
+    with pytest.raises(ValueError, match="must return float32 or float64"):
+        asam_jax.sharpness(loss_fn, jnp.ones(2), rho=0.1)
+
+
+def test_a_rise_within_the_rounding_of_the_loss_is_none():
+    found = asam_jax.sharpness(lambda w: 100 + jnp.sum(w), jnp.ones(2), rho=1e-6)
+    assert not found.converged
+
+
+def test_a_hessian_that_is_not_finite_is_refused():
+    loss_fn, w = lambda w: jnp.sqrt(jnp.sum(w**2)) + jnp.sum(w), jnp.zeros(5)
+    with pytest.raises(ValueError, match="Hessian at the parameters is not finite"):
+        asam_jax.hessian_eigenvalues(loss_fn, w)
+    with pytest.raises(ValueError, match="Hessian at the parameters is not finite"):
+        asam_jax.hessian_trace(loss_fn, w, key=jax.random.key(0), num_samples=2)
+
+
+def test_a_vector_has_the_shapes_of_the_parameters():
+    with pytest.raises(ValueError, match="vector has shape"):
+        asam_jax.hessian_vector_product(jnp.sum, jnp.ones(3), jnp.ones(1))
 
 
 def test_a_loss_with_aux_is_refused():

@@ -1,17 +1,16 @@
 """The loss over a whole data set: its value, its gradient and its curvature."""
 
 import dataclasses
-import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._selection import combine
+from ._programs import Programs
 from ._typing import PyTree
 
 _NOISE = 1e-4  # relative; the same program may round differently on some accelerators
@@ -22,30 +21,31 @@ class MeanLoss:
     """L(w), the mean of a loss over all examples of a data set.
 
     Each batch counts by its number of examples, so that a smaller last one is right.
-    Losses are summed on the host in float64, gradients on the device. Programs are
-    compiled once a loss function and a shape of batch.
+    Losses are summed on the host in float64, gradients on the device.
 
     Its methods take the parameters that vary, as `partition` splits them off.
 
     Attributes:
-        loss_fn: ``loss_fn(params, batch, *args)`` to the mean over the batch, or
-            ``loss_fn(params, *args)`` where there are no batches.
+        programs: The loss and its derivatives over a batch, to be compiled.
         fixed: The parameters that do not vary.
         batches: The data, to be iterated over many times; None for a loss that
             holds its own.
         args: What the loss takes besides, the same for all batches.
     """
 
-    loss_fn: Callable[..., jax.Array]
+    programs: Programs
     fixed: PyTree
     batches: Iterable[PyTree] | None
     args: tuple[Any, ...]
 
-    def value(self, params: PyTree, trace: int = 0) -> float:
-        """Returns L(w); with another number `trace` the loss is traced anew."""
+    def value(self, params: PyTree) -> float:
+        """Returns L(w)."""
+        return self._value(self.programs.loss, params)
+
+    def _value(self, loss: Callable[..., jax.Array], params: PyTree) -> float:
         losses, counts = [], []
         for count, arguments in self._parts():
-            losses.append(_loss(self.loss_fn, trace, params, self.fixed, arguments))
+            losses.append(loss(params, self.fixed, arguments))
             counts.append(count)
         return _mean(losses, counts)
 
@@ -53,8 +53,8 @@ class MeanLoss:
         """Returns L(w) and its gradient."""
         grads, losses, counts = jax.tree.map(jnp.zeros_like, params), [], []
         for count, arguments in self._parts():
-            loss, grads = _add_grads(
-                self.loss_fn, grads, count, params, self.fixed, arguments
+            loss, grads = self.programs.add_grads(
+                grads, count, params, self.fixed, arguments
             )
             losses.append(loss)
             counts.append(count)
@@ -64,8 +64,8 @@ class MeanLoss:
         """Returns H v, where H is the Hessian of L at w."""
         product, total = jax.tree.map(jnp.zeros_like, params), 0
         for count, arguments in self._parts():
-            product = _add_product(
-                self.loss_fn, product, count, params, vector, self.fixed, arguments
+            product = self.programs.add_product(
+                product, count, params, vector, self.fixed, arguments
             )
             total += count
         return _divide(product, total)
@@ -77,12 +77,9 @@ class MeanLoss:
             ValueError: If there are no data, or only enough for one pass; if the loss
                 is not finite; if two evaluations of it differ.
         """
-        if self.batches is not None and iter(self.batches) is self.batches:
-            raise ValueError(
-                "batches is an iterator, which one pass uses up: give a list, or an "
-                "object that starts again at each iter()."
-            )
-        value, again = self.value(params, trace=0), self.value(params, trace=1)
+        _check_batches(self.batches)
+        value = self.value(params)
+        again = self._value(self.programs.loss_traced_anew, params)
         if not math.isfinite(value):
             raise ValueError(f"the loss at the parameters is not finite: {value}.")
         if not abs(value - again) <= _NOISE * max(abs(value), abs(again)):
@@ -99,10 +96,21 @@ class MeanLoss:
             yield 1, self.args
             return
         for batch in self.batches:
-            yield num_examples(batch), (batch, *self.args)
+            if count := num_examples(batch):
+                yield count, (batch, *self.args)
 
 
-def groups(loss: MeanLoss, size: int) -> Iterator[tuple[int, MeanLoss]]:
+def _check_batches(batches: Iterable[PyTree] | None) -> None:
+    if isinstance(batches, Iterator):
+        raise ValueError(
+            "batches is an iterator, which one pass uses up: give a list, or an object "
+            "that starts again at each iter()."
+        )
+    if isinstance(batches, (Mapping, jax.Array, np.ndarray)):
+        raise ValueError("batches is one batch: give a list of them, [batch].")
+
+
+def groups_of(loss: MeanLoss, size: int) -> Iterator[tuple[int, MeanLoss]]:
     """Yields the loss of each group of `size` consecutive examples of a batch.
 
     Returns:
@@ -140,37 +148,6 @@ def check_data(count: int) -> None:
 def _mean(losses: list[jax.Array], counts: list[int]) -> float:
     check_data(sum(counts))
     return float(np.average(np.asarray(jax.device_get(losses), float), weights=counts))
-
-
-def _loss_at(loss_fn, params, fixed, arguments):
-    loss = loss_fn(combine(params, fixed), *arguments)
-    if not isinstance(loss, jax.Array) or loss.shape != ():
-        raise ValueError(
-            "loss_fn must return one number, the mean over its batch, without aux; it "
-            f"returned {jax.tree.map(jnp.shape, loss)}."
-        )
-    return loss
-
-
-@functools.partial(jax.jit, static_argnums=(0, 1))
-def _loss(loss_fn, trace, params, fixed, arguments):
-    del trace
-    return _loss_at(loss_fn, params, fixed, arguments)
-
-
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-def _add_grads(loss_fn, total, count, params, fixed, arguments):
-    loss, grads = jax.value_and_grad(functools.partial(_loss_at, loss_fn))(
-        params, fixed, arguments
-    )
-    return loss, jax.tree.map(lambda x, g: x + count * g, total, grads)
-
-
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-def _add_product(loss_fn, total, count, params, vector, fixed, arguments):
-    grad_fn = jax.grad(functools.partial(_loss_at, loss_fn))
-    _, product = jax.jvp(lambda w: grad_fn(w, fixed, arguments), (params,), (vector,))
-    return jax.tree.map(lambda x, h: x + count * h, total, product)
 
 
 @jax.jit
