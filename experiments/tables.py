@@ -19,7 +19,7 @@ from tyro.conf import Positional
 
 from experiments import palette
 from experiments.paper import PAPER
-from experiments.presets import METHODS
+from experiments.presets import CIFAR, IMAGENET, METHODS
 from experiments.runs import Run, find_runs
 from experiments.statistics import mean_of
 
@@ -58,7 +58,7 @@ def group_by_name(runs: list[Run]) -> dict[str, list[Run]]:
 
 
 def _has_cell(run: Run) -> bool:
-    return run.config["name"].rpartition("-")[2] in METHODS
+    return run.config["name"] in CIFAR | IMAGENET
 
 
 def cell(runs: list[Run]) -> str:

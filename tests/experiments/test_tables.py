@@ -73,12 +73,16 @@ def test_a_seed_that_comes_twice_is_refused(tmp_path):
 
 
 def test_what_is_left_out_is_named(runs_dir, capsys):
-    write_run(runs_dir / "study", name="noise40-asam-rho4")
+    # A part of a study, and a translator, whose accuracy is that of tokens.
+    others = ("noise40-asam-rho4", "numbers-asam")
+    for name in others:
+        write_run(runs_dir / name, name=name)
     main(Options((runs_dir,)))
     output = capsys.readouterr()
     assert f"left out, unfinished: {runs_dir / 'sam'}\n" in output.err
-    assert f"left out, no cell of a table: {runs_dir / 'study'}\n" in output.err
-    assert "noise40" not in output.out
+    for name in others:
+        assert f"left out, no cell of a table: {runs_dir / name}\n" in output.err
+        assert name.partition("-")[0] not in output.out
 
 
 def test_table_and_figure_are_written(runs_dir, tmp_path, capsys):
