@@ -239,6 +239,9 @@ def test_a_finished_run_is_told_by_its_exact_matches(tmp_path, translator):
     assert scores["validation"]["bleu"]["plain"]["score"] == pytest.approx(100)
     assert scores["test"]["exact_match"] == 5 / NUM_HELD_OUT
     assert 0 < scores["test"]["bleu"]["plain"]["score"] < 100
+    source, reference = TEXT.test.sources[0], TEXT.test.targets[0]
+    sample = {"source": source, "reference": reference, "translation": "ßeven"}
+    assert scores["test"]["samples"][0] == sample
     lines = folder.translations("test").read_text(encoding="utf-8").splitlines()
     assert lines == ["ßeven", "", *TEXT.test.targets[2:]]
     assert [split for *_, split in calls] == ["validation", "test"]
