@@ -150,3 +150,18 @@ def test_the_label_noise_table_is_that_of_the_results_file(rate, label):
         ]
         assert len(accuracies) == 3
         assert cell == mean_of(accuracies).percent()
+
+
+def test_the_translation_table_is_that_of_the_results_file():
+    runs = json.loads((RESULTS / "translation.json").read_text())["runs"]
+    chosen = {"adam": 0.0, "adam-2x": 0.0, "sam": 0.03, "asam": 0.1}
+    cells = []
+    for method, rho in chosen.items():
+        scores = [
+            run["test_bleu"]
+            for run in runs
+            if (run["method"], run["rho"]) == (method, rho)
+        ]
+        assert len(scores) == 2
+        cells.append(mean_of(scores).text())
+    assert f"\n| {' | '.join(cells)} |\n" in README.read_text()
