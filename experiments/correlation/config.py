@@ -46,6 +46,8 @@ class Study:
     """Added to each weight's magnitude in adaptive sharpness."""
     num_steps: int = 30
     """Steps of the ascent to the worst point, at most."""
+    tolerance: float = 1e-3
+    """What the ball may still promise where the ascent ends, as a share of the rise."""
     resamples: int = 2000
     """Of the bootstrap."""
     quick: bool = False

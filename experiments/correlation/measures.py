@@ -75,6 +75,7 @@ def measure_model(
             normalization=adaptive if measure.is_adaptive else asam_jax.identity(),
             p=measure.p,
             num_steps=num_steps,
+            tolerance=study.tolerance,
         )
 
     def of_all(num_steps: int) -> list[list[asam_jax.Sharpness]]:
