@@ -36,7 +36,7 @@ def iwslt14(method: str) -> TranslationConfig:
 
 
 def multi30k(method: str) -> TranslationConfig:
-    """Returns a run for a CPU: descriptions of images, a net of a million weights."""
+    """Returns a run for a CPU: descriptions of images, 1.7 million weights."""
     return TranslationConfig(
         name=f"multi30k-{method}",
         data=TextData(
