@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ._center import center
-from ._normalization import identity
+from ._normalization import filter_norm, identity
 from ._precision import at_least_float32
 from ._selection import is_weight, partition, select
 from ._typing import KeyPath, PyTree
@@ -53,9 +53,7 @@ def filter_normalized_direction(
         if w.ndim < 2 or w.size == 0 or not _is_moved(path, w):
             return jnp.zeros_like(w)
         d = jax.random.normal(key, w.shape, w.dtype)
-        axes = tuple(set(range(w.ndim)) - {filter_axis % w.ndim})
-        norm = lambda x: jnp.sqrt(jnp.sum(x**2, axis=axes, keepdims=True))
-        return d * (norm(w) / norm(d))
+        return d * (filter_norm(w, filter_axis) / filter_norm(d, filter_axis))
 
     structure = jax.tree.structure(params)
     keys = structure.unflatten(jax.random.split(key, structure.num_leaves))

@@ -120,7 +120,7 @@ def filterwise(
         if not normalized:
             return _ones(leaf)
         magnitude = _magnitude(leaf)
-        return (_filter_norm(magnitude, filter_axis) if filters else magnitude) + eta
+        return (filter_norm(magnitude, filter_axis) if filters else magnitude) + eta
 
     return lambda params: jax.tree.map(
         scale_of, params, select(where, params), select(is_filter, params)
@@ -135,7 +135,7 @@ def _ones(leaf):
     return jnp.ones_like(_magnitude(leaf))
 
 
-def _filter_norm(magnitude, filter_axis):
+def filter_norm(magnitude: jax.Array, filter_axis: int) -> jax.Array:
     """The Euclidean norm over all axes but `filter_axis`, in the shape of the leaf."""
     axes = tuple(set(range(magnitude.ndim)) - {filter_axis % magnitude.ndim})
     squares = jnp.sum(magnitude**2, axis=axes, keepdims=True)

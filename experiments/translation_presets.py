@@ -2,7 +2,7 @@
 
 from experiments.nets.transformer import IWSLT
 from experiments.nets.transformer_layers import TransformerConfig
-from experiments.training.config import Ascent
+from experiments.presets import ascent
 from experiments.training.translation_config import TextData, TranslationConfig
 
 METHODS = ("adam", "sam", "asam")
@@ -11,12 +11,6 @@ RHO = {
     "multi30k": {"adam": 0.0, "sam": 0.1, "asam": 0.5},
     "numbers": {"adam": 0.0, "sam": 0.05, "asam": 0.2},
 }
-
-
-def ascent(method: str, rho: float) -> Ascent:
-    """Returns the ascent of a method; none for Adam."""
-    shape = "elementwise" if method == "asam" else "identity"
-    return Ascent(rho=rho, normalization=shape)
 
 
 def iwslt14(method: str) -> TranslationConfig:

@@ -16,6 +16,7 @@ import dataclasses
 import pathlib
 from collections.abc import Iterable
 
+from experiments.presets import ascent
 from experiments.provenance import provenance
 from experiments.runs import Run
 from experiments.study import best_rho, command, finish_all
@@ -23,7 +24,7 @@ from experiments.training.config import Cadence, RunOptions
 from experiments.training.run_folder import RunFolder
 from experiments.training.translation_config import TranslationConfig
 from experiments.training.translation_task import translation_task
-from experiments.translation_presets import ascent, multi30k
+from experiments.translation_presets import multi30k
 from experiments.translation_report import method_of, scores_of, write_report
 from experiments.worker_pool import Job
 
