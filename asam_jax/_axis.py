@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from ._typing import PyTree
@@ -60,6 +61,17 @@ def _tracked(names: tuple[Any, ...]) -> set[Any]:
             "or jax.pmap over that axis; under jax.jit, where gradients are global, "
             "leave axis_name=None."
         ) from error
+
+
+def vary_alike(tree: PyTree) -> PyTree:
+    """The same arrays, each of which varies over all mapped axes that one does."""
+    axes = frozenset().union(*map(varying_axes, jax.tree.leaves(tree)))
+
+    def cast(array):
+        missing = tuple(axes - varying_axes(array))
+        return lax.pcast(array, missing, to="varying") if missing else array
+
+    return jax.tree.map(lambda array: cast(jnp.asarray(array)), tree)
 
 
 def varying_axes(x: Any) -> frozenset[Any]:

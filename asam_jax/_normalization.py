@@ -8,7 +8,7 @@ their leaves.
 import jax
 import jax.numpy as jnp
 
-from ._fusion import unshared
+from ._cpu import unshared
 from ._precision import at_least_float32
 from ._selection import is_weight, select
 from ._typing import Normalization, Where
@@ -70,7 +70,7 @@ def elementwise(
     def scale_of(leaf, normalized):
         if not normalized:
             return _ones(leaf)
-        leaf, own_eta = unshared(leaf, eta)  # leaves of one shape share eta else
+        leaf, own_eta = unshared((leaf, eta))  # leaves of one shape share eta else
         return _magnitude(leaf) + own_eta
 
     return lambda params: jax.tree.map(scale_of, params, select(where, params))
@@ -123,7 +123,7 @@ def filterwise(
     def scale_of(leaf, normalized, filters):
         if not normalized:
             return _ones(leaf)
-        leaf, own_eta = unshared(leaf, eta)
+        leaf, own_eta = unshared((leaf, eta))
         magnitude = _magnitude(leaf)
         return (filter_norm(magnitude, filter_axis) if filters else magnitude) + own_eta
 

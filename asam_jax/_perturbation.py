@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ._fusion import unshared
+from ._norm import scaled_norm
 from ._normalization import elementwise
 from ._precision import at_least_float32
 from ._selection import select
@@ -40,14 +40,14 @@ def perturbation(
       \end{cases}
 
     The norm runs over all leaves together. Everything is computed in float32 at least
-    (float64 for float64 leaves), from gradients scaled by a power of two, so that no
-    square of them overflows or underflows.
+    (float64 for float64 leaves), from gradients scaled by a power of two where a
+    square of them would overflow or underflow.
 
     Where the gradient is zero or not finite there is no direction, and
     :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
-    `rho` that turns out not finite, and for scales so extreme (about 1e-19 and 1e19 in
-    float32) that the norm of :math:`T_w g` is zero or infinite. (XLA takes denormal
-    numbers for zero on some backends, the CPU among them.)
+    `rho` that turns out not finite, and for scales so extreme that :math:`T_w g` leaves
+    the range of float32 where g is in it. (XLA takes denormal numbers for zero on some
+    backends, the CPU among them.)
 
     Args:
         params: The parameters w, a tree of floating or complex arrays.
@@ -99,14 +99,17 @@ def perturbation(
 
     # Leaves that are masked out may be integers with float0 gradients: not touched.
     climbed = [jnp.conj(at_least_float32(grad)) for grad in _kept(grads, kept)]
-    unit = _inverse_magnitude(climbed)
     rho = jnp.where(jnp.isfinite(rho), rho, 0)
     if p == 2:
-        norm = _scaled_norm(normalization, params, kept, climbed, unit)
-        factor = _divide(rho, norm, norm > 0)  # 0 too where the norm is infinite
+        unit, norm = scaled_norm(
+            lambda params: _kept(normalization(params), kept), params, climbed
+        )
+        factor = _divide(rho, norm, norm > 0)
         maximise = functools.partial(_maximise_euclidean, unit=unit, factor=factor)
     else:
-        maximise = functools.partial(_maximise_infinity, unit=unit, rho=rho)
+        largest = _largest(climbed)
+        reach = _divide(rho, 1, (largest > 0) & jnp.isfinite(largest))
+        maximise = functools.partial(_maximise_infinity, reach=reach)
     eps = map(maximise, _kept(scales, kept), climbed)
     return jax.tree.map(
         lambda w, keep: next(eps).astype(w.dtype) if keep else jnp.zeros_like(w),
@@ -120,29 +123,6 @@ def _kept(tree: PyTree, kept: PyTree) -> list:
     return [leaf for leaf, keep in leaves if keep]
 
 
-def _scaled_norm(
-    normalization: Normalization,
-    params: PyTree,
-    kept: PyTree,
-    grads: list,
-    unit: jax.Array,
-) -> jax.Array:
-    """``||T (unit g)||_2`` over all leaves that are kept.
-
-    It asks for the scales again, at parameters that XLA on CPU does not know to be the
-    same, and gives each leaf a unit of its own: the sum shares nothing with the step.
-    """
-    leaves, structure = jax.tree.flatten(params)
-    scales = normalization(jax.tree.unflatten(structure, unshared(*leaves)))
-    units = unshared(*[unit] * len(grads))
-    scaled_grads = [
-        scale * (grad * unit)
-        for scale, grad, unit in zip(_kept(scales, kept), grads, units, strict=True)
-    ]
-    squares = [jnp.sum(jnp.real(x * jnp.conj(x))) for x in scaled_grads]
-    return jnp.sqrt(functools.reduce(jnp.add, squares))
-
-
 def _maximise_euclidean(
     scale: jax.Array, grad: jax.Array, *, unit: jax.Array, factor: jax.Array
 ) -> jax.Array:
@@ -151,31 +131,24 @@ def _maximise_euclidean(
 
 
 def _maximise_infinity(
-    scale: jax.Array, grad: jax.Array, *, unit: jax.Array, rho: jax.Array
+    scale: jax.Array, grad: jax.Array, *, reach: jax.Array
 ) -> jax.Array:
-    """``rho * T sign(g)`` for one leaf."""
-    moves = (unit > 0) & jnp.isfinite(scale)
-    return jnp.where(moves, rho * scale * jnp.sign(grad), 0)
+    """``rho * T sign(g)`` for one leaf, with reach rho where there is a direction."""
+    moves = (reach > 0) & jnp.isfinite(scale)
+    return jnp.where(moves, reach * scale * jnp.sign(grad), 0)
 
 
-def _inverse_magnitude(grads: list) -> jax.Array:
-    """A power of two that brings the largest gradient near 1 and rounds nothing.
-
-    0 where there is no direction: gradients that are all zero, or one not finite.
-    """
+def _largest(grads: list[jax.Array]) -> jax.Array:
+    """The largest magnitude of a gradient; NaN if one gradient is."""
     peaks = [jnp.max(jnp.abs(grad), initial=0) for grad in grads]
-    peak = functools.reduce(jnp.maximum, peaks)  # NaN if one gradient is
-    limits = jnp.finfo(peak.dtype)
-    magnitude = jax.lax.reduce_precision(peak, limits.nexp, mantissa_bits=0)
-    magnitude = jnp.minimum(magnitude, 1 / float(limits.tiny))  # its inverse is normal
-    return _divide(1, magnitude, (peak > 0) & jnp.isfinite(peak))
+    return functools.reduce(jnp.maximum, peaks)
 
 
-def _divide(x: jax.typing.ArrayLike, y: jax.Array, where: jax.Array) -> jax.Array:
+def _divide(x: jax.Array, y: jax.typing.ArrayLike, where: jax.Array) -> jax.Array:
     """Returns x / y, or 0 outside `where`.
 
     The division comes last, since XLA computes a division once. A cheaper operation
     it would copy into the loop of every leaf, and with it the sum over all leaves:
     compile time would grow with the square of their number, 20 s at 200.
     """
-    return jnp.asarray(x) / jnp.where(where, y, jnp.inf)
+    return x / jnp.where(where, y, jnp.inf)

@@ -256,7 +256,7 @@ def test_under_fsdp_global_asam_sends_twice_what_sgd_sends_and_the_scalars_of_a_
     scalars = Counter({SCALAR: reduced(found)[SCALAR]})
     assert reduced(plain) == gradient + Counter([SCALAR])
     assert reduced(found) == gradient + gradient + scalars
-    # The loss, and for each parameter its peak and its sum of squares.
+    # The loss, and for each parameter its sum of squares, twice.
     assert 3 <= scalars[SCALAR] <= 1 + 2 * len(gradient)
 
 

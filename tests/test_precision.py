@@ -1,5 +1,7 @@
 """Half precision, mixed trees, and gradients at the ends of the number line."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,9 @@ from .problems import batches, cast, conv_net, conv_net_loss
 
 IDENTITY = asam_jax.identity()
 NORMS = pytest.mark.parametrize("p", [2, jnp.inf])
+compile_ = functools.partial(jax.jit, static_argnames=("normalization", "p"))
+# Compiled for a CPU a second norm is taken in a branch, else always.
+PATHS = pytest.mark.parametrize("path", [lambda f: f, compile_], ids=["eager", "jit"])
 
 
 @pytest.mark.parametrize(
@@ -87,12 +92,13 @@ EXTREMES = {
     ("dtype", "value"), [(dtype, v) for dtype, vs in EXTREMES.items() for v in vs]
 )
 @NORMS
-def test_tiny_and_huge_gradients_give_the_right_perturbation(dtype, value, p):
+@PATHS
+def test_tiny_and_huge_gradients_give_the_right_perturbation(dtype, value, p, path):
     scale, sign = np.array([1.0, 2.0, 4.0, 0.5]), np.array([1, -1, 1, -1])
     with jax.enable_x64(dtype == "float64"):
         params = {"kernel": jnp.array(-scale, dtype)}
         grads = {"kernel": jnp.array(value, dtype) * jnp.array(sign, dtype)}
-        eps = asam_jax.perturbation(
+        eps = path(asam_jax.perturbation)(
             params, grads, 0.5, normalization=asam_jax.elementwise(eta=0.0), p=p
         )
         length = scale / np.linalg.norm(scale) if p == 2 else 1.0
@@ -219,15 +225,42 @@ def test_huge_parameters_never_become_nan(normalization, weight, gradient, p):
     [
         ([3e-25, 4e-25], [1.0, 1.0]),
         ([3e25, 4e25], [1.0, 1.0]),
+        ([3e15, 4e15], [1e15, 1e15]),
+        ([3e-4, 4e-4], [2e-38, 2e-38]),
         ([0, 1.0], [1.0, 1e-20]),
     ],
 )
-def test_the_perturbation_is_zero_where_the_square_of_tg_leaves_the_range(
-    weight, gradient
-):
+@PATHS
+def test_norm_where_the_square_of_tg_leaves_the_range(weight, gradient, path):
+    expected = reference.perturbation(
+        {"kernel": np.array(gradient)}, {"kernel": np.array(weight)}, rho=0.5, p=2
+    )
+    eps = path(asam_jax.perturbation)(
+        {"kernel": jnp.array(weight)},
+        {"kernel": jnp.array(gradient)},
+        0.5,
+        normalization=ELEMENTWISE,
+    )
+    assert_trees_close(
+        eps, {"kernel": jnp.asarray(expected["kernel"], "float32")}, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("weight", "gradient"),
+    [
+        ([1e-10, 1e-10], [2e-38, 2e-38]),
+        ([3e-25, 4e-25], [1e-20, 1e-20]),
+        ([3e25, 4e25], [1e25, 1e25]),
+        ([0, 1e-30], [1e30, 1e10]),
+        ([0, 1.0], [1e12, 1e-20]),
+    ],
+)
+@PATHS
+def test_the_perturbation_is_zero_where_tg_leaves_the_range(weight, gradient, path):
     params = {"kernel": jnp.array(weight)}
     grads = {"kernel": jnp.array(gradient)}
-    eps = asam_jax.perturbation(params, grads, 0.5, normalization=ELEMENTWISE)
+    eps = path(asam_jax.perturbation)(params, grads, 0.5, normalization=ELEMENTWISE)
     assert_trees_close(eps, {"kernel": jnp.zeros(2)}, rtol=0)
 
 
