@@ -15,11 +15,12 @@ import numpy as np
 import optax
 
 import asam_jax
-from experiments.benchmarks.timing import Run, Times, interleave, spread_of
+from experiments.benchmarks.timing import Run, Times, interleave, ratio, spread_of
 
 NUM_LEAVES, WIDTH = 8, 125
 """Leaves of one shape, [size / 1000, 125]."""
-COPY = "copy"
+COPY, PEER = "copy", "SAM, optax"
+OURS = ("ASAM, asam_jax", "SAM, asam_jax")
 RHO = 1e-3
 NECESSARY_BYTES = {
     "ASAM, asam_jax": 20,
@@ -54,7 +55,7 @@ def jax_ascents() -> dict[str, Callable[[Any, Any], Any]]:
     return {
         "ASAM, asam_jax": ascent(asam_jax.elementwise()),
         "SAM, asam_jax": ascent(asam_jax.identity()),
-        "SAM, optax": optax_ascent,
+        PEER: optax_ascent,
     }
 
 
@@ -101,6 +102,9 @@ def measure(
             }
             for name in times
             if name != COPY
+        },
+        "against_peers": {
+            ours: {PEER: ratio(times, ours, PEER)._asdict()} for ours in OURS
         },
     }
 

@@ -5,9 +5,11 @@ from typing import Any
 from experiments.benchmarks.methods import jax_methods
 from experiments.benchmarks.problems import Problem, mlp_problem
 from experiments.benchmarks.steps import compile_step, num_parameters, rows
-from experiments.benchmarks.timing import interleave
+from experiments.benchmarks.timing import interleave, ratio
 
-METHODS = ("SGD", "SAM, asam_jax", "ASAM, asam_jax", "SAM, optax opaque")
+PEER = "SAM, optax opaque"
+OURS = ("SAM, asam_jax", "ASAM, asam_jax")
+METHODS = ("SGD", *OURS, PEER)
 WIDTHS = (64, 256, 1024, 2048)
 BATCH_SIZES = (8, 32, 128, 512)
 
@@ -29,4 +31,7 @@ def measure(problem: Problem, seconds: float) -> dict[str, Any]:
     return {
         "num_parameters": num_parameters(problem),
         "methods": rows(times, facts, dict.fromkeys(METHODS, "SGD")),
+        "against_peers": {
+            ours: {PEER: ratio(times, ours, PEER)._asdict()} for ours in OURS
+        },
     }

@@ -40,18 +40,25 @@ def jax_methods() -> dict[str, Method]:
     """Returns the methods by name, plain SGD first; all descend by the same SGD.
 
     Each call of optax's transparent mode takes a gradient on its own: the first
-    climbs, the second descends. The two together are one step.
+    climbs, the second descends. The two together are one step. It branches, and XLA
+    on CPU may run what comes before a branch faster: hence the SGD that branches too.
     """
     sgd = optax.sgd(LEARNING_RATE, momentum=MOMENTUM)
     adversary = optax.chain(optax.contrib.normalize(), optax.sgd(RHO))
     opaque = optax.contrib.sam(sgd, adversary, opaque_mode=True)
     return {
         "SGD": Method(sgd),
+        "SGD, in a branch": Method(optax.conditionally_transform(sgd, _always)),
         "SAM, asam_jax": Method(optax.chain(asam_jax.sam(RHO), sgd)),
         "ASAM, asam_jax": Method(optax.chain(asam_jax.asam(10 * RHO, ETA), sgd)),
         "SAM, optax opaque": Method(opaque),
         "SAM, optax transparent": Method(optax.contrib.sam(sgd, adversary), calls=2),
     }
+
+
+def _always(step: jax.typing.ArrayLike, **extra_args: Any) -> jax.Array:
+    del extra_args
+    return jnp.asarray(step) >= 0  # which XLA does not know
 
 
 def init_state(problem: Problem, method: Method, seed: int = 0) -> State:

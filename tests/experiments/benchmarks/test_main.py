@@ -19,7 +19,6 @@ def folder(tmp_path_factory):
         patch.setattr(command, "torch_peer", None)
         patch.setattr(command.convolution, "BATCH", 1)
         patch.setattr(command.convolution, "CONVOLUTIONS", {})
-        patch.setattr(command.growth, "METHODS", ("SGD", "SAM, asam_jax"))
         patch.setattr(command.growth, "WIDTHS", (2, 4))
         patch.setattr(command.growth, "BATCH_SIZES", (1, 2))
         command.main(command.Options(out, 0.0, 0.0, 0.0, 0.0, (1000, 2000)))
@@ -43,7 +42,19 @@ def test_the_table_says_what_is_not_installed(folder):
     assert len(absent) == 6  # two steps, two ascents and two layers
     assert all("PyTorch" in line or "pytorch_optimizer" in line for line in absent)
     cells = [line.count("|") for line in lines if line.startswith("| tiny, ")]
-    assert len(cells) == 7 and len(set(cells)) == 1
+    assert len(cells) == 8 and len(set(cells)) == 1
+
+
+def test_every_program_is_held_against_optax(folder):
+    lines = (folder / "benchmark.md").read_text().splitlines()
+    verdicts = [
+        line.split(" | ") for line in lines if "| yes |" in line or "| no |" in line
+    ]
+    assert len(verdicts) == 4 + 2 * 2 + 2 * 4  # steps, ascents, growth
+    for _, ours, peer, found, verdict, _ in verdicts:
+        assert ours in ("SAM, asam_jax", "ASAM, asam_jax") and "optax" in peer
+        median, lower = (float(x.strip("[],")) for x in found.split()[:2])
+        assert verdict == ("yes" if median <= 1.02 or lower <= 1 else "no")
 
 
 def test_the_figure_is_drawn(folder):

@@ -60,6 +60,7 @@ def test_optax_takes_the_step_that_sam_takes(name):
     ("name", "operator", "rho"),
     [
         ("SGD", "identity", 0.0),
+        ("SGD, in a branch", "identity", 0.0),
         ("SAM, asam_jax", "identity", RHO),
         ("ASAM, asam_jax", "elementwise", 10 * RHO),
     ],
