@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+from experiments.training.averages import averaged_params
 from experiments.training.checkpoint import CheckpointError
 from experiments.training.config import Cadence, RunOptions, to_json
 from experiments.training.curves import draw_curves
@@ -22,12 +23,7 @@ from experiments.training.distributed import (
     require_agreement,
 )
 from experiments.training.interruption import EXIT_INTERRUPTED
-from experiments.training.loop import (
-    NonFiniteLossError,
-    Outcome,
-    averaged_params,
-    train,
-)
+from experiments.training.loop import NonFiniteLossError, Outcome, train
 from experiments.training.run_folder import RunFolderError, open_run_folder
 from experiments.training.task import Task
 

@@ -1,13 +1,12 @@
 """The loop: step, log, evaluate, save."""
 
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
+from experiments.training.averages import averaged_steps, checkpoints_of
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.config import Cadence, RunOptions, StateSharding
 from experiments.training.distributed import any_process, is_primary, on_primary
@@ -80,32 +79,20 @@ def train(
 
     with (
         catch_interruption() as interruption,
-        _checkpoints(task, folder) as checkpoints,
+        checkpoints_of(task, folder) as checkpoints,
     ):
         state = checkpoints.restore_newest(initial())
-        shardings = jax.tree.map(lambda x: x.sharding, state)
-        climbing_step, plain_step = (
-            jax.jit(
-                train_step_of(task, seed, climb=climb),
-                donate_argnums=0,
-                out_shardings=shardings,
-            )
-            for climb in (True, False)
-        )
+        take_step = _compiled_step(task, seed, end, state)
         start = int(state.step)
         with _report(task, folder, start, end, options) as report:
             for step, inputs in zip(
                 range(start + 1, stop + 1), task.inputs(start), strict=False
             ):
-                due = climbs(task.ascent, end, step - 1)
-                state = (climbing_step if due else plain_step)(state, inputs)
+                state = take_step(step, state, inputs)
                 report.advance()
                 if _is_due(step, cadence.log_every, end):
                     _check_finite(state, checkpoints)
-                    totals = {name: x.item() for name, x in state.totals.items()}
-                    learning_rate = jnp.asarray(task.learning_rate(step - 1)).item()
-                    report.training(step, totals, learning_rate)
-                    state = _with_zero_totals(state)
+                    state = _log(state, task, report)
                 if _is_due(step, cadence.eval_every * task.steps_per_epoch, end):
                     evaluated = task.evaluate(state.params, state.model_state)
                     report.evaluation(step, evaluated)
@@ -161,46 +148,38 @@ def train_step_of(
     return make_train_step(gradient, task.prepare, task.optimizer, seed)
 
 
-def averaged_steps(task: Task) -> range:
-    """Returns the steps whose parameters are averaged, the last of the run among them.
-
-    They do not depend on how often a run saves.
-    """
-    end, each = task.num_epochs * task.steps_per_epoch, task.steps_per_epoch
-    first = max(each, end - (task.averaged - 1) * each)
-    return range(first, end + 1, each)
-
-
-def averaged_params(task: Task, folder: RunFolder, like: TrainState) -> PyTree:
-    """Returns the mean of the parameters at `averaged_steps`, of a finished run.
-
-    Args:
-        task: What was trained.
-        folder: Where the run is kept.
-        like: A state of the run, for its shapes, dtypes and shardings.
-
-    Raises:
-        CheckpointError: If one of the checkpoints is missing or damaged.
-    """
-    steps = averaged_steps(task)
-    with _checkpoints(task, folder) as checkpoints:
-        states = (checkpoints.restore(step, like) for step in steps)
-        total = functools.reduce(optax.tree.add, (state.params for state in states))
-    return jax.tree.map(lambda x: x / len(steps), total)
-
-
-def _checkpoints(task: Task, folder: RunFolder) -> Checkpoints:
-    return Checkpoints(
-        folder.checkpoints, every=task.steps_per_epoch, keep=task.averaged
+def _compiled_step(
+    task: Task, seed: int, end: int, state: TrainState
+) -> Callable[[int, TrainState, PyTree], TrainState]:
+    """Returns ``(step, state, inputs) -> state``, of two programs: some steps climb."""
+    shardings = jax.tree.map(lambda x: x.sharding, state)
+    climbing, plain = (
+        jax.jit(
+            train_step_of(task, seed, climb=climb),
+            donate_argnums=0,
+            out_shardings=shardings,
+        )
+        for climb in (True, False)
     )
+
+    def take_step(step, state, inputs):
+        due = climbs(task.ascent, end, step - 1)
+        return (climbing if due else plain)(state, inputs)
+
+    return take_step
+
+
+def _log(state: TrainState, task: Task, report: Report) -> TrainState:
+    """Writes the means since the last line; returns the state with totals of zero."""
+    step = int(state.step)
+    totals = {name: x.item() for name, x in state.totals.items()}
+    learning_rate = jnp.asarray(task.learning_rate(step - 1)).item()
+    report.training(step, totals, learning_rate)
+    return state._replace(totals=jax.tree.map(jnp.zeros_like, state.totals))
 
 
 def _is_due(step: int, every: int, end: int) -> bool:
     return step % every == 0 or step == end
-
-
-def _with_zero_totals(state: TrainState) -> TrainState:
-    return state._replace(totals=jax.tree.map(jnp.zeros_like, state.totals))
 
 
 def _report(

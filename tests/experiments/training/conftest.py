@@ -6,6 +6,8 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
+from tests.experiments.training.running import train_tiny
+
 
 @pytest.fixture(scope="package", autouse=True)
 def cache_dir(tmp_path_factory):
@@ -24,6 +26,12 @@ def cache_dir(tmp_path_factory):
     for name, value in before.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="package")
+def unbroken(tmp_path_factory):
+    """Returns a run of the tiny task, from its beginning to its end."""
+    return train_tiny(tmp_path_factory.mktemp("unbroken"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """Runs of the tiny task, and what two runs of it must share."""
 
+import itertools
+import os
 import pathlib
 import sys
 from typing import Any
@@ -16,10 +18,11 @@ from experiments.training.loop import Outcome, train
 from experiments.training.metrics import TIME_FIELDS, read_metrics
 from experiments.training.run_folder import open_run_folder
 from experiments.training.task import Task
-from tests.experiments.training.tiny import TinyConfig, tiny_task
+from tests.experiments.training.tiny import STEPS_PER_EPOCH, TinyConfig, tiny_task
 
 SMALL = TinyConfig(width=32, epochs=4)
 CADENCE = Cadence(log_every=7, eval_every=1, checkpoint_every=1)
+END = SMALL.epochs * STEPS_PER_EPOCH
 
 
 def train_tiny(
@@ -39,6 +42,19 @@ def train_tiny(
     )
     task = task or tiny_task(config, seed=seed)
     return train(task, folder, seed=seed, cadence=cadence, options=options)
+
+
+def interrupted_at(step: int, signum: int, times: int = 1) -> Task:
+    """Returns the small task, which sends a signal as it hands out a step's inputs."""
+    task = tiny_task(SMALL, seed=0)
+
+    def inputs(start):
+        for k, x in zip(itertools.count(start + 1), task.inputs(start), strict=False):
+            for _ in range(times if k == step else 0):
+                os.kill(os.getpid(), signum)
+            yield x
+
+    return task._replace(inputs=inputs)
 
 
 def use_devices(monkeypatch, num_devices: int) -> None:

@@ -1,7 +1,5 @@
 import itertools
-import os
 import shutil
-import signal
 import time
 
 import chex
@@ -12,19 +10,17 @@ import pytest
 from jax.sharding import PartitionSpec as P
 
 from experiments.training import run_folder, sharding
-from experiments.training.checkpoint import CheckpointError
 from experiments.training.config import Ascent, Cadence
 from experiments.training.gradient import gradient_fn
 from experiments.training.loop import (
     NonFiniteLossError,
-    averaged_params,
-    averaged_steps,
     initial_state,
 )
 from experiments.training.metrics import read_metrics
 from experiments.training.run_folder import RunFolderError
 from experiments.training.step import make_train_step
 from tests.experiments.training.running import (
+    END,
     SMALL,
     assert_same_bits,
     assert_same_run,
@@ -33,13 +29,6 @@ from tests.experiments.training.running import (
     use_devices,
 )
 from tests.experiments.training.tiny import STEPS_PER_EPOCH, TinyConfig, tiny_task
-
-END = SMALL.epochs * STEPS_PER_EPOCH
-
-
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory):
-    return train_tiny(tmp_path_factory.mktemp("unbroken"))
 
 
 @pytest.fixture
@@ -198,116 +187,6 @@ def test_a_loss_that_is_not_finite_may_be_the_first(tmp_path):
     config = TinyConfig(width=32, epochs=4, diverge_at=1)
     with pytest.raises(NonFiniteLossError, match="no checkpoint before it"):
         train_tiny(tmp_path, config)
-
-
-def interrupted_at(step, signum, times=1):
-    """Returns the small task, which sends a signal as it hands out a step's inputs."""
-    task = tiny_task(SMALL, seed=0)
-
-    def inputs(start):
-        for k, x in zip(itertools.count(start + 1), task.inputs(start), strict=False):
-            for _ in range(times if k == step else 0):
-                os.kill(os.getpid(), signum)
-            yield x
-
-    return task._replace(inputs=inputs)
-
-
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_and_stops(tmp_path, unbroken, signum):
-    before = signal.getsignal(signum)
-    outcome = train_tiny(tmp_path, task=interrupted_at(17, signum))
-    assert outcome.interrupted and not outcome.finished
-    assert int(outcome.state.step) == 17
-    assert (outcome.folder.checkpoints / "17").is_dir()
-    assert signal.getsignal(signum) is before
-    assert_same_run(train_tiny(tmp_path), unbroken)
-
-
-def test_a_second_ctrl_c_acts_at_once(tmp_path):
-    task = interrupted_at(17, signal.SIGINT, times=2)
-    with pytest.raises(KeyboardInterrupt):
-        train_tiny(tmp_path, task=task)
-    assert int(train_tiny(tmp_path, max_steps=1).state.step) == 10
-
-
-def test_a_signal_in_the_last_step_is_not_forgotten(tmp_path, unbroken):
-    outcome = train_tiny(tmp_path, task=interrupted_at(END, signal.SIGTERM))
-    assert outcome.interrupted and outcome.finished
-    assert_same_run(outcome, unbroken)
-
-
-AVERAGED = tiny_task(SMALL, seed=0)._replace(averaged=3)
-
-
-@pytest.mark.parametrize(
-    ("averaged", "steps"), [(1, [40]), (3, [20, 30, 40]), (4, [10, 20, 30, 40])]
-)
-def test_the_last_epochs_are_averaged(averaged, steps):
-    task = AVERAGED._replace(averaged=averaged)
-    assert list(averaged_steps(task)) == steps
-
-
-def mean_of(outcome):
-    return averaged_params(AVERAGED, outcome.folder, outcome.state)
-
-
-@pytest.fixture(scope="module")
-def averaged(tmp_path_factory):
-    """Returns a run, and the parameters at the end of each of its epochs."""
-    params_of_epochs = []
-
-    def evaluate(params, model_state):
-        params_of_epochs.append(jax.device_get(params))
-        return AVERAGED.evaluate(params, model_state)
-
-    task = AVERAGED._replace(evaluate=evaluate)
-    outcome = train_tiny(tmp_path_factory.mktemp("averaged"), task=task)
-    return outcome, params_of_epochs
-
-
-def test_the_average_is_the_mean_over_the_last_epochs(averaged):
-    outcome, (_, *params_of_epochs) = averaged
-    saved = {path.name for path in outcome.folder.checkpoints.iterdir()}
-    assert saved == {"20", "30", "40"}
-    assert len(params_of_epochs) == 3
-    jax.tree.map(
-        lambda mean, *x: np.testing.assert_allclose(
-            mean, np.mean(x, axis=0, dtype=float), rtol=1e-6, atol=1e-7
-        ),
-        mean_of(outcome),
-        *params_of_epochs,
-    )
-
-
-def test_the_average_does_not_depend_on_when_the_run_writes(tmp_path, averaged):
-    seldom = Cadence(log_every=40, eval_every=4, checkpoint_every=3)
-    outcome = train_tiny(tmp_path, task=AVERAGED, cadence=seldom)
-    saved = {path.name for path in outcome.folder.checkpoints.iterdir()}
-    assert saved == {"20", "30", "40"}
-    assert_same_bits(mean_of(outcome), mean_of(averaged[0]))
-
-
-def test_the_average_is_that_of_an_unbroken_run(tmp_path, averaged):
-    # A stop in the middle of an epoch, a signal, and a kill before step 40 is saved.
-    train_tiny(tmp_path, task=AVERAGED, max_steps=25)
-    task = interrupted_at(33, signal.SIGTERM)._replace(averaged=3)
-    assert not train_tiny(tmp_path, task=task).finished
-    outcome = train_tiny(tmp_path, task=AVERAGED)
-    shutil.rmtree(outcome.folder.checkpoints / "40")
-    outcome = train_tiny(tmp_path, task=AVERAGED)
-    assert outcome.finished
-    assert_same_bits(mean_of(outcome), mean_of(averaged[0]))
-
-
-def test_a_part_of_the_average_that_is_lost_can_be_made_again(tmp_path, averaged):
-    outcome = train_tiny(tmp_path, task=AVERAGED)
-    shutil.rmtree(outcome.folder.checkpoints / "30")
-    with pytest.raises(CheckpointError, match=r"30 cannot .* Remove it and the "):
-        mean_of(outcome)
-    shutil.rmtree(outcome.folder.checkpoints / "40")
-    outcome = train_tiny(tmp_path, task=AVERAGED)
-    assert_same_bits(mean_of(outcome), mean_of(averaged[0]))
 
 
 def test_a_disk_without_room_is_refused_before_training(tmp_path, monkeypatch):
