@@ -1,4 +1,4 @@
-"""What XLA on CPU is better told in another way; for accelerators nothing changes."""
+"""What XLA on CPU is better told in another way than an accelerator's compiler."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from ._axis import vary_alike
 from ._typing import PyTree
 
 
-def on_cpu(compute: Callable[[], Any], otherwise: Callable[[], Any]) -> Any:
+def in_cpu_program(compute: Callable[[], Any], *, otherwise: Callable[[], Any]) -> Any:
     """Calls `compute` in programs that are compiled for a CPU, else `otherwise`.
 
     Args:
@@ -43,4 +43,6 @@ def unshared(tree: PyTree) -> PyTree:
         The arrays. Inside `jax.shard_map` each varies over all axes that one does.
     """
     same = vary_alike(tree)
-    return on_cpu(lambda: lax.optimization_barrier(same), lambda: same)
+    return in_cpu_program(
+        lambda: lax.optimization_barrier(same), otherwise=lambda: same
+    )

@@ -7,21 +7,22 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ._cpu import on_cpu, unshared
+from ._axis import vary_alike
+from ._cpu import in_cpu_program, unshared
 from ._typing import PyTree
 
 
-def scaled_norm(
+def rescaled_norm(
     scales_at: Callable[[PyTree], list[jax.Array]],
     params: PyTree,
     grads: list[jax.Array],
 ) -> tuple[jax.Array, jax.Array]:
-    """A power of two s, and ``||T (s g)||_2`` over all leaves.
+    """A power of two r, and ``||r T (r g)||_2`` over all leaves.
 
-    s is 1 where the norm of T g is right. Where squares overflowed, or so many may have
-    underflowed that they count, s brings the gradients of any size to one at which they
-    do neither, and the norm is taken again. Accelerators take it again always, since a
-    branch would stop the host.
+    r is 1 where the sum of squares is right as it is. Where it overflowed, or has lost
+    what counts to underflow, r brings T g of any size to one at which it does neither,
+    and the sum is taken again. Programs for a CPU do so in a branch. All others take
+    it again always: on a GPU a branch would wait for the host.
 
     Args:
         scales_at: Parameters to the diagonal of T for each gradient.
@@ -29,41 +30,45 @@ def scaled_norm(
         grads: The gradients g of those that are perturbed, in float32 at least.
 
     Returns:
-        s and the norm, which is 0 where gradients are not finite, or T so extreme that
-        this norm is not right either.
+        r, and the norm; infinity where there is none, since all gradients are zero or
+        one is not finite, or where T is so extreme that this sum is not right either.
     """
-    # What a norm shares with the other, or with the step, XLA on CPU would write out.
-    norm = _norm(scales_at(unshared(params)), grads)
-    limits = jnp.finfo(norm.dtype)
-    # Beside a square of tiny^(2/3), 2^42 times what underflows, the lost ones are none.
-    least = float(limits.tiny) ** (1 / 3)
-    up = 2.0 ** (limits.maxexp * 3 // 4)
+    params, grads = vary_alike((params, grads))
+    # What a sum shares with the other, or with the step, XLA on CPU would write out.
+    plain = _sum_of_squares(scales_at(unshared(params)), grads)
+    limits = jnp.finfo(plain.dtype)
+    least = float(limits.tiny) ** (2 / 3)
 
-    def is_right(norm):
-        return (norm > least) & (norm < jnp.inf)
+    def is_right(total):
+        # n squares below tiny change it by n * tiny^(1/3) at most: n / 4e12 in float32.
+        return (total > least) & (total < jnp.inf)
 
-    other = jnp.where(norm < 1, up, 1 / up)
-    unit = jnp.where(is_right(norm), 1, other).astype(norm.dtype)
+    large = 2.0 ** (limits.maxexp * 3 // 8)
+    rescale = jnp.where(plain < 1, large, 1 / large)
+    r = jnp.where(is_right(plain), 1, rescale).astype(plain.dtype)
 
-    def norm_again():
-        other_params, units = unshared((params, [unit] * len(grads)))
-        scaled_grads = [g * s for g, s in zip(grads, units, strict=True)]
-        return _norm(scales_at(other_params), scaled_grads)
+    def again():
+        other_params, each_r = unshared((params, [r] * len(grads)))
+        return _sum_of_squares(scales_at(other_params), grads, each_r)
 
-    def norm_again_unless_right():
-        return lax.cond(is_right(norm), lambda: norm, norm_again)
+    def again_unless_right():
+        return lax.cond(is_right(plain), lambda: plain, again)
 
-    norm_of_scaled = on_cpu(norm_again_unless_right, norm_again)
-    return unit, jnp.where(is_right(norm_of_scaled), norm_of_scaled, 0)
-
-
-def _norm(scales: list[jax.Array], grads: list[jax.Array]) -> jax.Array:
-    scaled = [scale * grad for scale, grad in zip(scales, grads, strict=True)]
-    dtype = jnp.finfo(jnp.result_type(*scaled)).dtype  # one range for all leaves
-    squares = [_sum_of_squares(x, dtype) for x in scaled]
-    return jnp.sqrt(functools.reduce(jnp.add, squares))
+    total = in_cpu_program(again_unless_right, otherwise=again)
+    exists = is_right(total)
+    return r, jnp.where(exists, jnp.sqrt(jnp.where(exists, total, 1)), jnp.inf)
 
 
-def _sum_of_squares(x: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    x = x.astype(jnp.promote_types(x.dtype, dtype))
-    return jnp.sum(jnp.real(x * jnp.conj(x)))
+def _sum_of_squares(
+    scales: list[jax.Array], grads: list[jax.Array], each_r: list | None = None
+) -> jax.Array:
+    """``||r T (r g)||^2``, in the widest dtype of all: one range for all leaves."""
+    dtype = jnp.finfo(jnp.result_type(*scales, *grads)).dtype
+
+    def of_leaf(scale, grad, r):
+        grad = grad.astype(jnp.promote_types(grad.dtype, dtype))
+        x = scale * grad if r is None else r * (scale * (r * grad))
+        return jnp.sum(jnp.real(x * jnp.conj(x)))
+
+    each_r = each_r or [None] * len(grads)
+    return functools.reduce(jnp.add, map(of_leaf, scales, grads, each_r))

@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from ._norm import scaled_norm
+from ._norm import rescaled_norm
 from ._normalization import elementwise
 from ._precision import at_least_float32
 from ._selection import select
@@ -39,15 +39,17 @@ def perturbation(
         \rho \, T_w \, \mathrm{sign}(g) & p = \infty
       \end{cases}
 
-    The norm runs over all leaves together. Everything is computed in float32 at least
-    (float64 for float64 leaves), from gradients scaled by a power of two where a
-    square of them would overflow or underflow.
+    The norm runs over all leaves together; inside `jax.shard_map` over what a device
+    holds, which has to be whole leaves. Everything is computed in float32 at least
+    (float64 for float64 leaves), and again from T and g times a power of two where a
+    square of :math:`T_w g` overflows or underflows.
 
     Where the gradient is zero or not finite there is no direction, and
     :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
-    `rho` that turns out not finite, and for scales so extreme that :math:`T_w g` leaves
-    the range of float32 where g is in it. (XLA takes denormal numbers for zero on some
-    backends, the CPU among them.)
+    `rho` that turns out not finite, and for scales so extreme that in float32
+    :math:`\|T_w g\|` is below 1e-41 or above 1e46, or below 1e-12 beside single
+    gradients above 1e24. (XLA takes denormal numbers for zero on some backends, the CPU
+    among them.)
 
     Args:
         params: The parameters w, a tree of floating or complex arrays.
@@ -56,6 +58,7 @@ def perturbation(
         rho: The radius, >= 0.
         normalization: Parameters to the diagonal of T_w: `elementwise`, `filterwise`,
             `identity` or any function from parameters to scales that broadcast to them.
+            It is traced several times, and must not communicate between devices.
         p: The norm of the ball, 2 or ``jax.numpy.inf``.
         mask: The leaves that are perturbed, all by default: a tree of booleans or a
             function ``(path, leaf) -> bool``. The others get 0 and are left out of the
@@ -101,14 +104,15 @@ def perturbation(
     climbed = [jnp.conj(at_least_float32(grad)) for grad in _kept(grads, kept)]
     rho = jnp.where(jnp.isfinite(rho), rho, 0)
     if p == 2:
-        unit, norm = scaled_norm(
+        r, norm = rescaled_norm(
             lambda params: _kept(normalization(params), kept), params, climbed
         )
-        factor = _divide(rho, norm, norm > 0)
-        maximise = functools.partial(_maximise_euclidean, unit=unit, factor=factor)
+        # XLA computes a division once. A cheaper operation it would copy into the loop
+        # of every leaf, and with it the sum over all leaves: compile time would grow
+        # with the square of their number, 20 s at 200.
+        maximise = functools.partial(_maximise_euclidean, r=r, factor=rho * r / norm)
     else:
-        largest = _largest(climbed)
-        reach = _divide(rho, 1, (largest > 0) & jnp.isfinite(largest))
+        reach = rho / jnp.where(_have_direction(climbed), 1, jnp.inf)  # as above
         maximise = functools.partial(_maximise_infinity, reach=reach)
     eps = map(maximise, _kept(scales, kept), climbed)
     return jax.tree.map(
@@ -124,31 +128,22 @@ def _kept(tree: PyTree, kept: PyTree) -> list:
 
 
 def _maximise_euclidean(
-    scale: jax.Array, grad: jax.Array, *, unit: jax.Array, factor: jax.Array
+    scale: jax.Array, grad: jax.Array, *, r: jax.Array, factor: jax.Array
 ) -> jax.Array:
-    """``rho * T^2 g / ||T g||_2`` for one leaf, with factor rho / ||T (unit g)||_2."""
-    return jnp.where(factor > 0, scale * (factor * (scale * (grad * unit))), 0)
+    """``rho * T^2 g / ||T g||_2`` for one leaf; factor is rho r / ||r T (r g)||_2."""
+    return jnp.where(factor > 0, scale * (factor * (scale * (r * grad))), 0)
 
 
 def _maximise_infinity(
     scale: jax.Array, grad: jax.Array, *, reach: jax.Array
 ) -> jax.Array:
-    """``rho * T sign(g)`` for one leaf, with reach rho where there is a direction."""
+    """``rho * T sign(g)`` for one leaf; reach is rho, or 0 without a direction."""
     moves = (reach > 0) & jnp.isfinite(scale)
-    return jnp.where(moves, reach * scale * jnp.sign(grad), 0)
+    return jnp.where(moves, reach * jnp.abs(scale) * jnp.sign(grad), 0)
 
 
-def _largest(grads: list[jax.Array]) -> jax.Array:
-    """The largest magnitude of a gradient; NaN if one gradient is."""
+def _have_direction(grads: list[jax.Array]) -> jax.Array:
+    """Whether all gradients are finite and one is not zero."""
     peaks = [jnp.max(jnp.abs(grad), initial=0) for grad in grads]
-    return functools.reduce(jnp.maximum, peaks)
-
-
-def _divide(x: jax.Array, y: jax.typing.ArrayLike, where: jax.Array) -> jax.Array:
-    """Returns x / y, or 0 outside `where`.
-
-    The division comes last, since XLA computes a division once. A cheaper operation
-    it would copy into the loop of every leaf, and with it the sum over all leaves:
-    compile time would grow with the square of their number, 20 s at 200.
-    """
-    return x / jnp.where(where, y, jnp.inf)
+    peak = functools.reduce(jnp.maximum, peaks)  # NaN if one gradient is
+    return (peak > 0) & jnp.isfinite(peak)

@@ -26,9 +26,10 @@ def is_weight(path: KeyPath, leaf: Any) -> bool:
     This is that rule for the names that JAX libraries use. The path is read from
     the leaf backwards up to the first name that is recognised:
 
-    * ``kernel``, ``weight``, ``scale``, ``gamma``, ``embedding`` or ``w``, also as
-      a word within a name (``weight_ih``, ``q_kernel``, ``w1``): a weight;
-    * ``bias``, ``offset``, ``beta`` or ``b``, likewise: not a weight.
+    * ``kernel``, ``weight``, ``scale``, ``gamma`` or ``embedding``, also as a word
+      within a name (``weight_ih``, ``q_kernel``), and ``w`` alone or with digits
+      (``w1``): a weight;
+    * ``bias``, ``offset`` or ``beta``, likewise, and ``b``: not a weight.
 
     A leaf with no recognised name on its path is a weight if it has two axes or
     more.

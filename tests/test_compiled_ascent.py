@@ -9,6 +9,7 @@ import pytest
 
 import asam_jax
 
+from . import reference
 from .assertions import assert_trees_close
 
 RNG = np.random.default_rng(0)
@@ -36,7 +37,8 @@ def compiled(name):
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
 @pytest.mark.parametrize(
-    "magnitude", [1e-33, 1e-30, 1e-21, 1e-12, 1e-3, 1.0, 1e15, 1e20, 1e37]
+    "magnitude",
+    [1e-33, 1e-30, 1e-21, 1e-19, 3e-19, 1e-15, 1e-12, 1e-3, 1.0, 1e15, 1e20, 1e37],
 )
 def test_no_magnitude_of_the_gradients_changes_the_perturbation(name, magnitude):
     params, grads = as_float32(PARAMS), as_float32(GRADS)
@@ -86,3 +88,63 @@ def test_squares_of_float32_leaves_beside_float64_leaves_do_not_underflow():
         eps = ascend(params, grads)
         expected = jax.tree.map(lambda w: jnp.full_like(w, 0.5), params)
         assert_trees_close(eps, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-20, 1e-30, 1e-45, 1e-50])
+def test_products_of_float32_leaves_beside_float64_leaves_do_not_underflow(size):
+    with jax.enable_x64(True):
+        params = {"a": jnp.array([1e-20, 2e-20], jnp.float32), "b": jnp.array([size])}
+        ascend = jax.jit(
+            functools.partial(
+                asam_jax.perturbation,
+                rho=0.5,
+                normalization=asam_jax.elementwise(0.0, where=lambda path, leaf: True),
+            )
+        )
+        exact = reference.flatten(params)
+        scales = {name: np.abs(w) for name, w in exact.items()}
+        expected = reference.perturbation(exact, scales, rho=0.5, p=2)
+        assert_trees_close(
+            ascend(params, params),
+            {name: jnp.asarray(x, params[name].dtype) for name, x in expected.items()},
+            rtol=1e-6,
+        )
+
+
+@pytest.mark.parametrize("magnitude", [0.0, 1e-30, 1e-10, 1.0, 1e15])
+def test_derivatives_go_through_the_branch(magnitude):
+    params = as_float32(PARAMS)
+
+    def first(grads):
+        eps = asam_jax.perturbation(params, grads, 0.5)
+        return eps["head"]["kernel"][0, 0]
+
+    unit = as_float32(GRADS)
+    found = jax.jit(jax.grad(first))(jax.tree.map(lambda g: g * magnitude, unit))
+    if magnitude == 0:
+        expected = jax.tree.map(jnp.zeros_like, unit)
+    else:  # eps does not depend on the size of g
+        expected = jax.tree.map(lambda x: x / magnitude, jax.grad(first)(unit))
+    assert_trees_close(found, expected, rtol=1e-4)
+
+
+def num_branches(program):
+    """Counts the cases of several branches that go by a value, not by a constant."""
+    by_value, found = {}, 0
+    for line in program.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if "stablehlo.case" in line:
+            by_value[indent] = 'stablehlo.case"(%c' not in line
+        elif line.strip() == "}, {":
+            found += by_value[indent]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("platform", "branches"), [("cpu", 1), ("cuda", 0), ("tpu", 0)]
+)
+def test_only_programs_for_a_cpu_branch(platform, branches):
+    tree = [jax.ShapeDtypeStruct((4,), jnp.float32)]
+    ascend = jax.jit(functools.partial(asam_jax.perturbation, rho=0.5))
+    lowered = ascend.trace(tree, tree).lower(lowering_platforms=(platform,))
+    assert num_branches(lowered.as_text()) == branches

@@ -289,3 +289,55 @@ def test_an_axis_that_is_not_bound_is_an_error(axis_name):
     optimizer: Any = asam_jax.asam(RHO, axis_name=axis_name)
     with pytest.raises(ValueError, match=r"not bound.*jax\.shard_map.*axis_name=None"):
         optimizer.update(PARAMS, optimizer.init(PARAMS), PARAMS, grad_fn=lambda p: p)
+
+
+GRADS = grad_fn(PARAMS, *BATCH)
+TINY = 1e-25  # the squares of such gradients underflow
+expected_eps = asam_jax.perturbation(PARAMS, GRADS, RHO)
+
+
+@pytest.mark.parametrize("specs", [REPLICATED, ON_DATA], ids=["replicated", "sharded"])
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+def test_under_jit_a_norm_that_underflows_is_taken_again(axis_type, specs):
+    mesh = make_mesh(axis_type)
+    ascend = jax.jit(functools.partial(asam_jax.perturbation, rho=RHO))
+    with jax.set_mesh(mesh):
+        params, grads = (place(mesh, tree, specs) for tree in (PARAMS, GRADS))
+        eps = ascend(params, jax.tree.map(lambda g: TINY * g, grads))
+    assert_close(jax.device_get(eps), expected_eps)
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+def test_devices_take_the_norm_again_each_for_itself(check_vma):
+    @functools.partial(
+        jax.shard_map,
+        mesh=make_mesh(AxisType.Auto),
+        in_specs=(P(), P(), P("data")),
+        out_specs=P("data"),
+        check_vma=check_vma,
+    )
+    def ascend(params, grads, size):
+        grads = jax.tree.map(lambda g: size[0] * g, grads)
+        eps = asam_jax.perturbation(params, grads, RHO)
+        return jax.tree.map(lambda x: x[None], eps)
+
+    sizes = jnp.array([1, TINY, 1, 1, 1e25, TINY, 0, 1])
+    eps = jax.device_get(jax.jit(ascend)(PARAMS, GRADS, sizes))
+    for i, size in enumerate(sizes):
+        found = jax.tree.map(lambda x: x[i], eps)  # noqa: B023
+        assert_close(found, jax.tree.map(lambda x: x * (size > 0), expected_eps))  # noqa: B023
+
+
+def test_scales_that_know_nothing_of_the_parameters_may_meet_those_that_vary():
+    @functools.partial(
+        jax.shard_map, mesh=make_mesh(AxisType.Auto), in_specs=P(), out_specs=P("data")
+    )
+    def ascend(params, grads):
+        params = make_varying("data")(params)
+        ones = lambda params: jax.tree.map(lambda w: jnp.float32(1), params)
+        eps = asam_jax.perturbation(params, grads, RHO, normalization=ones)
+        return jax.tree.map(lambda x: x[None], eps)
+
+    eps = jax.tree.map(lambda x: x[0], jax.jit(ascend)(PARAMS, GRADS))
+    sam = asam_jax.perturbation(PARAMS, GRADS, RHO, normalization=asam_jax.identity())
+    assert_close(eps, sam)

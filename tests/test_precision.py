@@ -227,7 +227,11 @@ def test_huge_parameters_never_become_nan(normalization, weight, gradient, p):
         ([3e25, 4e25], [1.0, 1.0]),
         ([3e15, 4e15], [1e15, 1e15]),
         ([3e-4, 4e-4], [2e-38, 2e-38]),
+        ([3e29, 4e29], [4e-10, 4e-10]),
+        ([3e-23, 4e-23], [5e9, 5e9]),
         ([0, 1.0], [1.0, 1e-20]),
+        ([0, 1.0], [1e12, 1e-20]),
+        ([0, 1e-7], [1e10, 1e-7]),
     ],
 )
 @PATHS
@@ -253,7 +257,6 @@ def test_norm_where_the_square_of_tg_leaves_the_range(weight, gradient, path):
         ([3e-25, 4e-25], [1e-20, 1e-20]),
         ([3e25, 4e25], [1e25, 1e25]),
         ([0, 1e-30], [1e30, 1e10]),
-        ([0, 1.0], [1e12, 1e-20]),
     ],
 )
 @PATHS
@@ -269,3 +272,11 @@ def test_infinity_norm_knows_the_sign_of_a_gradient_next_to_a_huge_one():
     grads = {"kernel": jnp.array([1e30, -1e-20])}
     eps = asam_jax.perturbation(params, grads, 0.5, normalization=IDENTITY, p=jnp.inf)
     assert_trees_close(eps, {"kernel": jnp.array([0.5, -0.5])}, rtol=1e-6)
+
+
+def test_infinity_norm_climbs_where_a_scale_is_negative():
+    params = {"kernel": jnp.array([-2.0, 3.0])}
+    eps = asam_jax.perturbation(
+        params, {"kernel": jnp.ones(2)}, 0.5, normalization=lambda w: w, p=jnp.inf
+    )
+    assert_trees_close(eps, {"kernel": jnp.array([1.0, 1.5])}, rtol=0)
