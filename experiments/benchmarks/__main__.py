@@ -20,7 +20,7 @@ from experiments.benchmarks import ascent, convolution, figures, growth, report
 from experiments.benchmarks.methods import jax_methods
 from experiments.benchmarks.problems import PROBLEMS
 from experiments.benchmarks.steps import Program, compile_step, num_parameters, rows
-from experiments.benchmarks.timing import interleave, ratio
+from experiments.benchmarks.timing import comparisons, interleave
 from experiments.provenance import provenance, write_json
 
 # PyTorch's idle threads would spin while XLA is timed; read when torch is loaded.
@@ -119,10 +119,7 @@ def _net(name: str, options: Options) -> dict[str, Any]:
         "num_parameters": num_parameters(problem),
         "rounds": len(times["SGD"]),
         "methods": measured,
-        "against_peers": {
-            ours: {peer: ratio(times, ours, peer)._asdict() for peer in PEERS}
-            for ours in growth.OURS
-        },
+        "against_peers": comparisons(times, growth.OURS, PEERS),
     }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 import asam_jax
-from experiments.benchmarks.timing import Run, Times, interleave, ratio, spread_of
+from experiments.benchmarks.timing import Run, Times, comparisons, interleave, spread_of
 
 NUM_LEAVES, WIDTH = 8, 125
 """Leaves of one shape, [size / 1000, 125]."""
@@ -103,9 +103,7 @@ def measure(
             for name in times
             if name != COPY
         },
-        "against_peers": {
-            ours: {PEER: ratio(times, ours, PEER)._asdict()} for ours in OURS
-        },
+        "against_peers": comparisons(times, OURS, [PEER]),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from experiments.benchmarks.methods import jax_methods
 from experiments.benchmarks.problems import Problem, mlp_problem
 from experiments.benchmarks.steps import compile_step, num_parameters, rows
-from experiments.benchmarks.timing import interleave, ratio
+from experiments.benchmarks.timing import comparisons, interleave
 
 PEER = "SAM, optax opaque"
 OURS = ("SAM, asam_jax", "ASAM, asam_jax")
@@ -31,7 +31,5 @@ def measure(problem: Problem, seconds: float) -> dict[str, Any]:
     return {
         "num_parameters": num_parameters(problem),
         "methods": rows(times, facts, dict.fromkeys(METHODS, "SGD")),
-        "against_peers": {
-            ours: {PEER: ratio(times, ours, PEER)._asdict()} for ours in OURS
-        },
+        "against_peers": comparisons(times, OURS, [PEER]),
     }

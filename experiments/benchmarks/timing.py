@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -38,6 +38,38 @@ def spread_of(values: np.ndarray) -> Spread:
     return Spread(median, lower, upper)
 
 
+def comparisons(
+    times: Times, ours: Sequence[str], peers: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns, for JSON, how much longer each of ours takes than each peer.
+
+    Of each: `ratio`, the spread of the rounds, which more rounds do not narrow, and
+    `median_interval`, in which the median lies with 95 % confidence.
+    """
+    return {
+        name: {
+            peer: {
+                "ratio": ratio(times, name, peer)._asdict(),
+                "median_interval": median_interval(times[name] / times[peer]),
+            }
+            for peer in peers
+        }
+        for name in ours
+    }
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float]:
+    """Returns an interval of the median of 95 % confidence, whatever the distribution.
+
+    Between order statistics, sqrt(n) / 2 * 1.96 from the middle; of few values the
+    least and the largest, of less confidence.
+    """
+    rank = math.floor(len(values) / 2 - 0.98 * math.sqrt(len(values)))
+    outside = max(0, rank - 1)
+    ordered = np.sort(values)
+    return float(ordered[outside]), float(ordered[-1 - outside])
+
+
 def ratio(times: Times, name: str, reference: str) -> Spread:
     """Returns how much longer one program takes than another, round by round."""
     return spread_of(times[name] / times[reference])
@@ -49,7 +81,7 @@ def interleave(
     """Times programs round by round, so that what disturbs one disturbs all.
 
     Each program is warmed up, and then timed in blocks of as many steps as fill 20 ms.
-    Each round begins with another program.
+    Each round has an order of its own, so that no program always follows the same.
 
     Args:
         runs: The programs by name.
@@ -62,13 +94,13 @@ def interleave(
     steps = {name: _steps_of_a_block(run, clock) for name, run in runs.items()}
     names = list(runs)
     rounds: list[dict[str, float]] = []
+    orders = np.random.default_rng(0)
     began = clock()
     while len(rounds) < _LEAST_ROUNDS or clock() - began < seconds:
-        first = len(rounds) % len(names)
         rounds.append(
             {
                 name: _timed(runs[name], steps[name], clock) / steps[name]
-                for name in names[first:] + names[:first]
+                for name in orders.permutation(names).tolist()
             }
         )
     return {name: np.array([times[name] for times in rounds]) for name in names}
@@ -77,7 +109,8 @@ def interleave(
 def _steps_of_a_block(run: Run, clock: Clock) -> int:
     run(1)
     run(1)
-    return max(1, math.ceil(_LEAST_BLOCK / max(_timed(run, 1, clock), 1e-6)))
+    fastest = min(_timed(run, 1, clock) for _ in range(5))
+    return max(1, math.ceil(_LEAST_BLOCK / max(fastest, 1e-6)))
 
 
 def _timed(run: Run, num_steps: int, clock: Clock) -> float:

@@ -37,7 +37,8 @@ class Ascent:
     group: Literal["batch", "device"] | int = "batch"
     """The examples that share one eps: the batch, on all devices; each device's share;
     or groups of so many. Devices and groups also have BatchNorm statistics of their own
-    (ghost batch norm), and need the whole parameters on each device."""
+    (ghost batch norm), also at rho 0, and each device holds whole parameters and
+    gradients for all of its groups at once."""
     every: int = 1
     """Climb at every k-th step only."""
     start: float = 0.0

@@ -59,13 +59,13 @@ def gradient_fn(
         due = climbs(ascent, num_steps, state.step)
         return jax.lax.cond(due, climb_and_descend, descend, state, batch, key)
 
-    if ascent.rho == 0:
-        return descend
     always = ascent.every == 1 and _first_step(ascent, num_steps) == 0
-    if climb is None and not always:
-        gradient = on_due_steps
+    if ascent.rho == 0 or climb is False:
+        gradient = descend
+    elif climb or always:
+        gradient = climb_and_descend
     else:
-        gradient = descend if climb is False else climb_and_descend
+        gradient = on_due_steps
     return gradient if ascent.group == "batch" else in_groups(gradient, ascent.group)
 
 

@@ -14,11 +14,11 @@ from experiments.training.step import GradientFn, PyTree, TrainState
 def in_groups(gradient: GradientFn, group: Literal["device"] | int) -> GradientFn:
     """Lets a gradient be taken in each group of the batch by itself, then averaged.
 
-    A group is of consecutive examples, all on one device; nothing of an ascent crosses
-    devices, each of which holds its parameters whole. So a group climbs its own eps,
-    BatchNorm normalizes it by its own statistics (ghost batch normalization, Hoffer et
-    al., 2017), and its dropout masks come from its place in the batch, whichever device
-    that is on.
+    A group is of consecutive examples, all on one device, and climbs its own eps.
+    Nothing of an ascent crosses devices; each holds whole parameters, perturbed, and
+    whole gradients for all of its groups at once. BatchNorm normalizes a group by its
+    own statistics (ghost batch normalization, Hoffer et al., 2017), and its dropout
+    masks come from its place in the batch, whichever device that is on.
 
     Args:
         gradient: The gradient of a batch.

@@ -26,6 +26,7 @@ from experiments.training.classification import (
     means,
     weighted_totals,
 )
+from experiments.training.clean_statistics import with_clean_statistics
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.optimizer import sgd
 from experiments.training.run_folder import RunFolder
@@ -59,7 +60,7 @@ def imagenet_task(
         config.learning_rate, config.epochs * num_steps
     )
     share = Share(jax.process_index(), jax.process_count())
-    readers = Readers(threads=16, workers=os.cpu_count() or 1)
+    readers = Readers(threads=16, workers=_num_cores())
 
     def inputs(start: int) -> Iterator[ImageSet]:
         batches = train_batches(
@@ -73,7 +74,7 @@ def imagenet_task(
         )
         return map(shard_shares, batches)
 
-    return Task(
+    task = Task(
         init=net.init,
         loss_fn=classification_loss(net, NUM_CLASSES, config),
         metric_names=("loss", "accuracy", "count"),
@@ -91,6 +92,14 @@ def imagenet_task(
         num_epochs=config.epochs,
         unit="images",
     )
+    return task if config.ascent.has_clean_pass else with_clean_statistics(task)
+
+
+def _num_cores() -> int:
+    """Returns the cores that this process may use; processes of a host may share it."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _normalized(inputs: ImageSet, key: jax.Array) -> Batch:

@@ -51,7 +51,7 @@ def test_every_program_is_held_against_optax(folder):
         line.split(" | ") for line in lines if "| yes |" in line or "| no |" in line
     ]
     assert len(verdicts) == 4 + 2 * 2 + 2 * 4  # steps, ascents, growth
-    for _, ours, peer, found, verdict, _ in verdicts:
+    for _, ours, peer, found, _, verdict, _ in verdicts:
         assert ours in ("SAM, asam_jax", "ASAM, asam_jax") and "optax" in peer
         median, lower = (float(x.strip("[],")) for x in found.split()[:2])
         assert verdict == ("yes" if median <= 1.02 or lower <= 1 else "no")

@@ -1,9 +1,18 @@
 """The timing of programs in turn, against a clock of our own."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from experiments.benchmarks.timing import Spread, interleave, ratio, spread_of
+from experiments.benchmarks.timing import (
+    Spread,
+    comparisons,
+    interleave,
+    median_interval,
+    ratio,
+    spread_of,
+)
 
 
 class Machine:
@@ -47,11 +56,44 @@ def test_five_rounds_at_least():
     assert len(times["a"]) == 5
 
 
-def test_each_round_begins_with_another_program_after_warming_up():
-    machine = Machine({"a": 1.0, "b": 1.0})
-    interleave(machine.runs, seconds=0.0, clock=machine.clock)
+def test_after_warming_up_each_round_has_an_order_of_its_own():
+    machine = Machine(dict.fromkeys("abc", 1.0))
+    interleave(machine.runs, seconds=600.0, clock=machine.clock)
     order = "".join(name for name, _ in machine.calls)
-    assert order == "aaabbb" + "abbaabbaab"
+    warm, rest = order[:21], order[21:]
+    assert warm == "a" * 7 + "b" * 7 + "c" * 7
+    rounds = [rest[i : i + 3] for i in range(0, len(rest), 3)]
+    orders = {"".join(order) for order in itertools.permutations("abc")}
+    assert len(rounds) > 150 and set(rounds) == orders
+    assert all(rounds.count(order) > len(rounds) / 12 for order in orders)
+
+
+def test_one_disturbed_call_does_not_shorten_the_blocks():
+    machine = Machine({"a": 2**-10})
+    calm = machine.runs["a"]
+
+    def disturbed(num_steps):
+        machine.now += 1.0 if len(machine.calls) == 2 else 0.0
+        calm(num_steps)
+
+    interleave({"a": disturbed}, seconds=0.0, clock=machine.clock)
+    assert machine.calls[-1] == ("a", 21)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_interval_of_a_median_holds_it_19_times_of_20(seed):
+    rng = np.random.default_rng(seed)
+    samples = rng.exponential(size=(2000, 50))
+    intervals = np.array([median_interval(sample) for sample in samples])
+    held = (intervals[:, 0] <= np.log(2)) & (np.log(2) <= intervals[:, 1])
+    assert 0.95 < held.mean() < 0.98
+
+
+def test_ours_are_compared_with_each_peer():
+    times = {"a": np.full(9, 3.0), "b": np.full(9, 2.0), "c": np.full(9, 4.0)}
+    found = comparisons(times, ["a"], ["b", "c"])
+    assert found["a"]["b"]["ratio"]["median"] == 1.5
+    assert found["a"]["c"]["median_interval"] == (0.75, 0.75)
 
 
 def test_a_ratio_is_taken_round_by_round():

@@ -36,8 +36,8 @@ def quartic(params, model_state, batch, key):
     return loss, (model_state + jnp.max(batch, axis=0), metrics)
 
 
-def taken(group, batch=BATCH):
-    ascent = Ascent(rho=RHO, group=group)
+def taken(group, batch=BATCH, rho=RHO):
+    ascent = Ascent(rho=rho, group=group)
     state = init_state(
         lambda key: ({"kernel": jnp.asarray(W, jnp.float32)}, jnp.zeros(2)),
         *(optax.identity(), ("loss",), 0),
@@ -46,11 +46,11 @@ def taken(group, batch=BATCH):
     return gradient(state, shard_batch(batch.astype(np.float32)), KEY)
 
 
-def expected(batch):
+def expected(batch, rho=RHO):
     """The loss at w, and the gradient at w + eps, of one group."""
     mean = batch.mean(axis=0)
     grads = 4 * mean * W**3
-    eps = RHO * grads / np.linalg.norm(grads)
+    eps = rho * grads / np.linalg.norm(grads)
     return np.sum(mean * W**4), 4 * mean * (W + eps) ** 3
 
 
@@ -74,6 +74,15 @@ def test_each_group_climbs_its_own_eps(monkeypatch, group, num_devices, size):
 def test_the_eps_of_a_group_is_not_that_of_the_batch():
     alone, together = (taken(group)[1]["kernel"] for group in (2, "batch"))
     assert np.abs(alone - together).max() > 1e-3 * np.abs(together).max()
+
+
+def test_groups_that_do_not_climb_are_groups_all_the_same():
+    (_, (model_state, metrics)), grads = taken(2, rho=0.0)
+    groups = BATCH.reshape(-1, 2, 2)
+    gradients = [expected(group, rho=0.0)[1] for group in groups]
+    np.testing.assert_allclose(grads["kernel"], np.mean(gradients, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(model_state, groups.max(axis=1).mean(axis=0), rtol=1e-5)
+    assert metrics["groups"] == len(groups)
 
 
 @pytest.mark.parametrize("num_devices", [1, 4])

@@ -1,8 +1,11 @@
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec as P
 
+from experiments.training import sharding
 from experiments.training.sharding import (
     data_mesh,
     fsdp_spec,
@@ -28,6 +31,22 @@ def test_what_is_replicated_is_whole_on_every_device():
     array = jax.device_put(np.arange(3), replicated())
     assert [shard.data.shape for shard in array.addressable_shards] == [(3,)] * 8
     assert data_mesh().size == 8
+
+
+def test_devices_are_in_the_order_of_the_processes(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Device:
+        process_index: int
+        id: int
+
+    hosts = [Device(1, 10), Device(0, 11), Device(1, 0), Device(0, 1)]
+    placed = []
+    monkeypatch.setattr(sharding.jax, "devices", lambda: hosts)
+    monkeypatch.setattr(
+        sharding, "Mesh", lambda devices, *args, **kwargs: placed.extend(devices)
+    )
+    data_mesh()
+    assert placed == [Device(0, 1), Device(0, 11), Device(1, 0), Device(1, 10)]
 
 
 def test_devices_that_do_not_divide_the_batch_are_refused():
