@@ -36,7 +36,7 @@ _STEPS_CAPTION = (
 _VERDICTS_CAPTION = (
     f"No slower: the median ratio is at most {TOLERANCE}, or the quartiles of the "
     "rounds reach 1; where the interval of the median lies above 1, ours is slower all "
-    "the same, by so little. ASAM does more than SAM: its norm reads the parameters too. "
+    "the same, by so little. ASAM does more than SAM: its norm reads parameters too. "
     '"SGD, in a branch" is the control for the transparent mode, which branches: '
     "XLA on CPU runs what comes before a branch in another order, faster or slower."
 )
