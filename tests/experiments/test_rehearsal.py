@@ -1,3 +1,4 @@
+import json
 import os
 import pathlib
 import re
@@ -104,8 +105,9 @@ def train_on_pod(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     cadence = ["--log-every", "1", "--checkpoint-every", "1"]
 
-    def train_on_pod(preset: str, **environment: str):
-        command = ["tests.experiments.pod", preset, "--run-dir", str(tmp_path / "pod")]
+    def train_on_pod(preset: str, *options: str, **environment: str):
+        run_dir = str(tmp_path / "pod")
+        command = ["tests.experiments.pod", preset, "--run-dir", run_dir, *options]
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -131,14 +133,22 @@ def assert_same_on_every_layout(preset, train_here, pod_dir):
             assert line == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+def split_arrays(checkpoint: pathlib.Path) -> list[str]:
+    """Returns the shardings of a checkpoint that are over devices."""
+    shardings = json.loads((checkpoint / "default/_sharding").read_text())
+    return [x for x in shardings.values() if "data" in json.loads(x)["partition_spec"]]
+
+
 @pytest.mark.slow
-def test_one_eps_for_the_batch_and_a_stop_at_one_process(
+def test_one_eps_for_the_batch_on_a_split_state_and_a_stop_at_one_process(
     train_here, train_on_pod, tmp_path
 ):
-    assert train_on_pod("batch", SIGTERM_AT="5") == EXIT_INTERRUPTED
+    fsdp = ("--sharding", "fsdp")
+    assert train_on_pod("batch", *fsdp, SIGTERM_AT="5") == EXIT_INTERRUPTED
     saved = tmp_path / "pod/batch/seed0/checkpoints"
     assert {path.name for path in saved.iterdir()} == {"3", "5"}
-    assert train_on_pod("batch") == 0
+    assert split_arrays(saved / "5")
+    assert train_on_pod("batch", *fsdp) == 0
     assert_same_on_every_layout("batch", train_here, tmp_path / "pod")
 
 
