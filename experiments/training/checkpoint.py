@@ -1,5 +1,6 @@
 """Checkpoints, written by orbax in the background; the one file that knows orbax."""
 
+import contextlib
 import itertools
 import logging
 import pathlib
@@ -20,6 +21,10 @@ State = TypeVar("State")
 
 class CheckpointError(Exception):
     """A checkpoint that cannot be written or read; the message names the folder."""
+
+
+class _DamagedError(Exception):
+    """A checkpoint that one of the processes cannot read; the message says why."""
 
 
 class Checkpoints:
@@ -57,21 +62,16 @@ class Checkpoints:
         """
         damaged = []
         for step in sorted(self._manager.all_steps(), reverse=True):
-            state, reason = like, None
             try:
                 state = self._restore(step, like)
-            except Exception as error:  # whatever a damaged file makes orbax raise
-                reason = textwrap.shorten(str(error), 200)
-            if not any_process(reason is not None):
+            except _DamagedError as error:
+                path = self._path / str(step)
+                logger.warning("checkpoint %s cannot be read: %s", path, error)
+                damaged.append(step)
+            else:
                 self._set_aside(damaged)
                 self.last_saved = step
                 return state
-            logger.warning(
-                "checkpoint %s cannot be read: %s",
-                self._path / str(step),
-                reason or "so another process says",
-            )
-            damaged.append(step)
         if damaged:
             raise CheckpointError(
                 f"none of the checkpoints in {self._path} can be read. Remove the run "
@@ -87,21 +87,35 @@ class Checkpoints:
         """
         try:
             return self._restore(step, like)
-        except Exception as error:  # whatever a damaged file makes orbax raise
+        except _DamagedError as error:
             raise CheckpointError(
-                f"the checkpoint {self._path / str(step)} cannot be read: "
-                f"{textwrap.shorten(str(error), 200)}. Remove it and the newer ones: "
-                "the same command takes their steps again."
+                f"the checkpoint {self._path / str(step)} cannot be read: {error}. "
+                "Remove it and the newer ones: the same command takes their steps "
+                "again."
             ) from error
 
     def _restore(self, step: int, like: State) -> State:
+        """Reads a step at every process, or raises `_DamagedError` at every one."""
         saved = {"state": like, "checksum": jax.jit(checksum)(like)}
         abstract: Any = jax.tree.map(ocp.utils.to_shape_dtype_struct, saved)
-        args = ocp.args.StandardRestore(abstract)
-        restored: Any = self._manager.restore(step, args=args)
-        if jax.jit(checksum)(restored["state"]) != restored["checksum"]:
-            raise ValueError("the arrays differ from those that were saved")
+        restored: Any = None
+        reason = None
+        try:
+            restored = self._read(step, abstract)
+        except Exception as error:  # whatever a damaged file makes orbax raise
+            reason = textwrap.shorten(str(error), 200)
+        if any_process(reason is not None):
+            raise _DamagedError(reason or "so another process says")
+        actual = jax.jit(checksum)(restored["state"])
+        if any_process(bool(actual != restored["checksum"])):
+            raise _DamagedError("the arrays differ from those that were saved")
         return restored["state"]
+
+    def _read(self, step: int, abstract: Any) -> Any:
+        """Reads arrays without waiting for other processes, some of which may fail."""
+        with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+            path = self._manager.directory / str(step) / "default"
+            return handler.restore(path, args=ocp.args.StandardRestore(abstract))
 
     def _set_aside(self, steps: list[int]) -> None:
         on_primary(lambda: _rename_damaged(self._path, steps))

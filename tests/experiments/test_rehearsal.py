@@ -133,6 +133,14 @@ def assert_same_on_every_layout(preset, train_here, pod_dir):
             assert line == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+def damage_what_one_process_reads(checkpoint: pathlib.Path) -> None:
+    """Cuts what process 1 has written, and, where the state is split, alone reads."""
+    files = list(checkpoint.glob("default/ocdbt.process_1/d/*"))
+    assert files
+    for file in files:
+        os.truncate(file, file.stat().st_size // 2)
+
+
 def split_arrays(checkpoint: pathlib.Path) -> list[str]:
     """Returns the shardings of a checkpoint that are over devices."""
     shardings = json.loads((checkpoint / "default/_sharding").read_text())
@@ -140,15 +148,18 @@ def split_arrays(checkpoint: pathlib.Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_one_eps_for_the_batch_on_a_split_state_and_a_stop_at_one_process(
-    train_here, train_on_pod, tmp_path
+def test_one_eps_for_the_batch_on_a_split_state_and_a_damage_that_one_process_sees(
+    train_here, train_on_pod, tmp_path, capfd
 ):
     fsdp = ("--sharding", "fsdp")
     assert train_on_pod("batch", *fsdp, SIGTERM_AT="5") == EXIT_INTERRUPTED
     saved = tmp_path / "pod/batch/seed0/checkpoints"
     assert {path.name for path in saved.iterdir()} == {"3", "5"}
     assert split_arrays(saved / "5")
+    damage_what_one_process_reads(saved / "5")
     assert train_on_pod("batch", *fsdp) == 0
+    assert "5 cannot be read: so another process says" in capfd.readouterr().err
+    assert (saved.parent / "checkpoint-5.damaged-0").is_dir()
     assert_same_on_every_layout("batch", train_here, tmp_path / "pod")
 
 
