@@ -43,7 +43,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(
                 [policies.LatestN(2), policies.EveryNSteps(every, max_to_keep=keep)]
-            )
+            ),
+            # What process 0 lists is what all go by.
+            single_host_load_and_broadcast=True,
         )
         self._manager = ocp.CheckpointManager(self._path, options=options)
         self.last_saved: int | None = None

@@ -133,6 +133,15 @@ def any_process(flag: bool) -> bool:
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
 
 
+def from_primary(number: int) -> int:
+    """Tells every process the number that process 0 gives; all have to ask.
+
+    Args:
+        number: From 0 to 2^31 - 1.
+    """
+    return int(multihost_utils.process_allgather(np.int32(number))[0])
+
+
 def on_primary(action: Callable[[], object]) -> None:
     """Lets process 0 do what only one may, while the others wait.
 

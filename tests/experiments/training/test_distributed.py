@@ -12,6 +12,7 @@ from experiments.training.distributed import (
     Processes,
     ProcessesError,
     any_process,
+    from_primary,
     is_primary,
     joined,
     on_primary,
@@ -37,6 +38,7 @@ def test_a_process_alone_asks_nobody():
         assert not jax.distributed.is_initialized()
     assert is_primary()
     assert any_process(True) and not any_process(False)
+    assert from_primary(7) == 7
     require_agreement("options")
     done = []
     on_primary(lambda: done.append(1))
@@ -72,6 +74,12 @@ def test_a_flag_at_one_process_is_known_to_both(as_process, index):
     as_process(index, np.array(False))
     assert any_process(True) and not any_process(False)
     assert is_primary() == (index == 0)
+
+
+@pytest.mark.parametrize(("index", "number"), [(0, 7), (1, 8)])
+def test_both_know_the_number_of_process_0(as_process, index, number):
+    as_process(index, np.int32(8))
+    assert from_primary(7) == number
 
 
 def test_the_other_process_waits_and_fails_with_the_first(as_process):
