@@ -5,6 +5,7 @@ import itertools
 import logging
 import pathlib
 import textwrap
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -104,6 +105,8 @@ class Checkpoints:
         reason = None
         try:
             restored = self._read(step, abstract)
+        except jax.errors.JaxRuntimeError:
+            raise  # a device or another process has failed, not the file
         except Exception as error:  # whatever a damaged file makes orbax raise
             reason = textwrap.shorten(str(error), 200)
         if any_process(reason is not None):
@@ -127,18 +130,22 @@ class Checkpoints:
         """Starts to write a state; waits until the one before is on disk."""
         if step == self.last_saved:
             return
-        try:
+        with self._writing():
             saved = {"state": state, "checksum": jax.jit(checksum)(state)}
             self._manager.save(step, args=ocp.args.StandardSave(saved))
-        except Exception as error:
-            raise self._unwritable(error) from error
         self.last_saved = step
 
-    def _unwritable(self, error: Exception) -> CheckpointError:
-        return CheckpointError(
-            f"cannot write a checkpoint to {self._path}: {error}. The run can go on "
-            "from its last checkpoint, by the same command, once there is room."
-        )
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except jax.errors.JaxRuntimeError:
+            raise  # a device or another process has failed, not the disk
+        except Exception as error:
+            raise CheckpointError(
+                f"cannot write a checkpoint to {self._path}: {error}. The run can go "
+                "on from its last checkpoint, by the same command, once there is room."
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -152,11 +159,12 @@ class Checkpoints:
         if error is not None and has_lost_process(error):
             return  # for whom the save would wait
         try:
-            self._manager.close()  # waits until the last state is on disk
+            with self._writing():
+                self._manager.close()  # waits until the last state is on disk
         except Exception as failure:
             if error is None:
-                raise self._unwritable(failure) from failure
-            logger.warning("%s", self._unwritable(failure))
+                raise
+            logger.warning("%s", failure)
 
 
 def _rename_damaged(folder: pathlib.Path, steps: list[int]) -> None:
