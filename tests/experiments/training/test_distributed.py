@@ -1,13 +1,16 @@
 import hashlib
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import jax
 import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
+from experiments.training import distributed
 from experiments.training.distributed import (
     Processes,
     ProcessesError,
@@ -99,6 +102,70 @@ def test_options_that_differ_are_refused_at_both(as_process):
             require_agreement(options)
 
 
+class Left(BaseException):
+    """In place of the end of the process."""
+
+
+@pytest.fixture
+def leave_joined(monkeypatch):
+    """Raises an error in one of two processes, which leaves."""
+
+    def exit_at_once(code):
+        raise Left(code)
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **options: None)
+    monkeypatch.setattr(os, "_exit", exit_at_once)
+
+    def leave_joined(error):
+        address = Processes(coordinator="host:1", num_processes=2, process_id=0)
+        with pytest.raises(Left, match="1"), joined(address):
+            raise error
+
+    return leave_joined
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN: Gloo AllGather failed", ""])
+def test_a_step_that_fails_at_a_lost_process_says_so(leave_joined, capsys, status):
+    leave_joined(jax.errors.JaxRuntimeError(status))
+    told = capsys.readouterr().err
+    assert told.startswith("process 0 of 2: error: a step failed, most likely since ")
+    assert "another process is gone" in told
+    assert "Start all processes again" in told
+    assert told.rstrip().endswith(f"JaxRuntimeError: {status}".rstrip(": "))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"),
+        jax.errors.JaxRuntimeError("INVALID_ARGUMENT: a shape"),
+        ZeroDivisionError("division by zero"),
+    ],
+)
+def test_a_fault_of_its_own_is_blamed_on_no_other(leave_joined, capsys, error):
+    leave_joined(error)
+    told = capsys.readouterr().err
+    assert told.startswith("process 0 of 2: Traceback (most recent call last)")
+    assert str(error) in told
+    assert "another process" not in told
+
+
+def test_a_long_wait_for_the_others_is_told(monkeypatch, capsys):
+    began = threading.Event()
+
+    def tell(*args, **options):
+        print(*args, **options)
+        began.set()
+
+    monkeypatch.setattr(distributed, "print", tell, raising=False)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **options: began.wait(9))
+    monkeypatch.setattr(distributed, "SECONDS_TO_JOIN", 0.01)
+    with joined(Processes(distributed=True)):
+        pass
+    assert "still waiting for the other processes" in capsys.readouterr().err
+
+
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
     """Runs a program that knows `Processes` and `joined`, where there is no cluster."""
     clusters = ("KUBERNETES", "SLURM", "OMPI", "TPU", "MEGASCALE", "JAX_COORDINATOR")
@@ -117,6 +184,17 @@ def test_nothing_to_join_is_an_error_in_a_line():
     assert done.returncode == 1
     assert done.stderr.startswith("error: JAX detects no other processes")
     assert "--coordinator" in done.stderr
+
+
+def test_an_address_that_is_taken_is_an_error_in_a_line():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = run_python(f"with joined(Processes(False, {address!r}, 1, 0)): pass")
+    assert done.returncode == 1
+    assert "\nerror: cannot join the other processes: UNKNOWN" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
