@@ -7,6 +7,7 @@ on storage that all of them share, and to the terminal.
 import contextlib
 import dataclasses
 import hashlib
+import multiprocessing
 import os
 import sys
 import threading
@@ -140,6 +141,8 @@ def _leave(message: str) -> NoReturn:
     print(f"{where}: {message}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
+    for worker in multiprocessing.active_children():
+        worker.terminate()
     os._exit(1)
 
 

@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import signal
+import subprocess
 import threading
 import time
 
@@ -67,6 +68,35 @@ def test_a_process_that_fails_ends_the_others(impatient, capfd, what, ending):
 def test_the_time_is_bounded(impatient, capfd):
     assert host("sleep", timeout=2) == 124
     assert "process 0, 1, 2 did not end, and is killed" in capfd.readouterr().err
+
+
+LEAVES_A_WORKER = """
+import subprocess, sys
+if sys.argv[-3] == "1":
+    print("worker", subprocess.Popen(["sleep", "60"]).pid)
+"""
+
+
+def test_a_worker_that_a_process_leaves_behind_is_killed(tmp_path, monkeypatch, capfd):
+    (tmp_path / "leaves_a_worker.py").write_text(LEAVES_A_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    began = time.monotonic()
+    assert main(Rehearsal(timeout=30), ["leaves_a_worker"]) == 0
+    (worker,) = re.findall(r"\[1\] worker (\d+)", capfd.readouterr().out)
+    while is_running(int(worker)):
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5
+
+
+def is_running(pid: int) -> bool:
+    """Tells whether a process exists that is not merely yet to be reaped."""
+    state = subprocess.run(
+        ["ps", "-o", "state=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return state.stdout.strip() not in ("", "Z")
 
 
 def test_processes_that_stopped_and_saved_are_no_failure():

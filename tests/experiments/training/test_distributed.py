@@ -1,9 +1,12 @@
 import hashlib
+import multiprocessing
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import jax
 import numpy as np
@@ -149,6 +152,14 @@ def test_a_fault_of_its_own_is_blamed_on_no_other(leave_joined, capsys, error):
     assert told.startswith("process 0 of 2: Traceback (most recent call last)")
     assert str(error) in told
     assert "another process" not in told
+
+
+def test_workers_end_with_the_process_that_leaves(leave_joined):
+    worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    worker.start()
+    leave_joined(ZeroDivisionError("division by zero"))
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGTERM
 
 
 def test_a_long_wait_for_the_others_is_told(monkeypatch, capsys):
