@@ -72,7 +72,7 @@ def main(rehearsal: Rehearsal, command: list[str]) -> int:
     with _forwarding_signals(children), _killing_what_is_left(children):
         code = _watch(children, rehearsal, began + rehearsal.timeout)
     for reader in readers:
-        reader.join()
+        reader.join(SECONDS_TO_DIE)
     return code
 
 
@@ -96,7 +96,7 @@ def _start(rehearsal: Rehearsal, command: list[str]) -> list[subprocess.Popen[st
             stdout=None if i == 0 else subprocess.PIPE,
             stderr=None if i == 0 else subprocess.STDOUT,
             text=True,
-            # Ctrl-C reaches a child once, through us.
+            # Ctrl-C reaches a child once, through us, who kill it with its workers.
             start_new_session=True,
         )
         children.append(child)
@@ -148,8 +148,9 @@ def _killing_what_is_left(children: list[subprocess.Popen[str]]) -> Iterator[Non
         yield
     finally:
         for child in children:
-            if child.poll() is None:
-                child.kill()
+            # With the workers of a child that has ended, which hold its output open.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
 

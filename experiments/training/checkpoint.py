@@ -1,9 +1,11 @@
 """Checkpoints, written by orbax in the background; the one file that knows orbax."""
 
+import contextlib
 import itertools
 import logging
 import pathlib
 import textwrap
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,6 +24,10 @@ class CheckpointError(Exception):
     """A checkpoint that cannot be written or read; the message names the folder."""
 
 
+class _DamagedError(Exception):
+    """A checkpoint that one of the processes cannot read; the message says why."""
+
+
 class Checkpoints:
     """The newest states of a run, as a context manager that waits for the last save."""
 
@@ -38,7 +44,9 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy(
                 [policies.LatestN(2), policies.EveryNSteps(every, max_to_keep=keep)]
-            )
+            ),
+            # What process 0 lists is what all go by.
+            single_host_load_and_broadcast=True,
         )
         self._manager = ocp.CheckpointManager(self._path, options=options)
         self.last_saved: int | None = None
@@ -57,21 +65,16 @@ class Checkpoints:
         """
         damaged = []
         for step in sorted(self._manager.all_steps(), reverse=True):
-            state, reason = like, None
             try:
                 state = self._restore(step, like)
-            except Exception as error:  # whatever a damaged file makes orbax raise
-                reason = textwrap.shorten(str(error), 200)
-            if not any_process(reason is not None):
+            except _DamagedError as error:
+                path = self._path / str(step)
+                logger.warning("checkpoint %s cannot be read: %s", path, error)
+                damaged.append(step)
+            else:
                 self._set_aside(damaged)
                 self.last_saved = step
                 return state
-            logger.warning(
-                "checkpoint %s cannot be read: %s",
-                self._path / str(step),
-                reason or "so another process says",
-            )
-            damaged.append(step)
         if damaged:
             raise CheckpointError(
                 f"none of the checkpoints in {self._path} can be read. Remove the run "
@@ -87,21 +90,37 @@ class Checkpoints:
         """
         try:
             return self._restore(step, like)
-        except Exception as error:  # whatever a damaged file makes orbax raise
+        except _DamagedError as error:
             raise CheckpointError(
-                f"the checkpoint {self._path / str(step)} cannot be read: "
-                f"{textwrap.shorten(str(error), 200)}. Remove it and the newer ones: "
-                "the same command takes their steps again."
+                f"the checkpoint {self._path / str(step)} cannot be read: {error}. "
+                "Remove it and the newer ones: the same command takes their steps "
+                "again."
             ) from error
 
     def _restore(self, step: int, like: State) -> State:
+        """Reads a step at every process, or raises `_DamagedError` at every one."""
         saved = {"state": like, "checksum": jax.jit(checksum)(like)}
         abstract: Any = jax.tree.map(ocp.utils.to_shape_dtype_struct, saved)
-        args = ocp.args.StandardRestore(abstract)
-        restored: Any = self._manager.restore(step, args=args)
-        if jax.jit(checksum)(restored["state"]) != restored["checksum"]:
-            raise ValueError("the arrays differ from those that were saved")
+        restored: Any = None
+        reason = None
+        try:
+            restored = self._read(step, abstract)
+        except jax.errors.JaxRuntimeError:
+            raise  # a device or another process has failed, not the file
+        except Exception as error:  # whatever a damaged file makes orbax raise
+            reason = textwrap.shorten(str(error), 200)
+        if any_process(reason is not None):
+            raise _DamagedError(reason or "so another process says")
+        actual = jax.jit(checksum)(restored["state"])
+        if any_process(bool(actual != restored["checksum"])):
+            raise _DamagedError("the arrays differ from those that were saved")
         return restored["state"]
+
+    def _read(self, step: int, abstract: Any) -> Any:
+        """Reads arrays without waiting for other processes, some of which may fail."""
+        with contextlib.closing(ocp.StandardCheckpointHandler()) as handler:
+            path = self._manager.directory / str(step) / "default"
+            return handler.restore(path, args=ocp.args.StandardRestore(abstract))
 
     def _set_aside(self, steps: list[int]) -> None:
         on_primary(lambda: _rename_damaged(self._path, steps))
@@ -111,18 +130,22 @@ class Checkpoints:
         """Starts to write a state; waits until the one before is on disk."""
         if step == self.last_saved:
             return
-        try:
+        with self._writing():
             saved = {"state": state, "checksum": jax.jit(checksum)(state)}
             self._manager.save(step, args=ocp.args.StandardSave(saved))
-        except Exception as error:
-            raise self._unwritable(error) from error
         self.last_saved = step
 
-    def _unwritable(self, error: Exception) -> CheckpointError:
-        return CheckpointError(
-            f"cannot write a checkpoint to {self._path}: {error}. The run can go on "
-            "from its last checkpoint, by the same command, once there is room."
-        )
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except jax.errors.JaxRuntimeError:
+            raise  # a device or another process has failed, not the disk
+        except Exception as error:
+            raise CheckpointError(
+                f"cannot write a checkpoint to {self._path}: {error}. The run can go "
+                "on from its last checkpoint, by the same command, once there is room."
+            ) from error
 
     def __enter__(self) -> Self:
         return self
@@ -136,11 +159,12 @@ class Checkpoints:
         if error is not None and has_lost_process(error):
             return  # for whom the save would wait
         try:
-            self._manager.close()  # waits until the last state is on disk
+            with self._writing():
+                self._manager.close()  # waits until the last state is on disk
         except Exception as failure:
             if error is None:
-                raise self._unwritable(failure) from failure
-            logger.warning("%s", self._unwritable(failure))
+                raise
+            logger.warning("%s", failure)
 
 
 def _rename_damaged(folder: pathlib.Path, steps: list[int]) -> None:

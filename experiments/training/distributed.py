@@ -6,19 +6,22 @@ on storage that all of them share, and to the terminal.
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
+import multiprocessing
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-T = TypeVar("T")
+SECONDS_TO_JOIN = 30
+OWN_FAULTS = ("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNIMPLEMENTED")
+"""How errors begin that a process makes by itself, as when it runs out of memory."""
 
 
 class ProcessesError(Exception):
@@ -71,41 +74,66 @@ def joined(processes: Processes) -> Iterator[None]:
             _leave(error.code)
         raise
     except BaseException as error:
-        if not has_lost_process(error):
-            _leave(traceback.format_exc())
-        _leave(
-            "error: a step failed, most likely since another process is gone (see its "
-            f"output): {str(error).splitlines()[0]}\n"
-            "Start all processes again: the run goes on from its last checkpoint."
-        )
+        blame = ""
+        if has_lost_process(error):
+            blame = (
+                "error: a step failed, most likely since another process is gone (see "
+                "its output). Start all processes again: the run goes on from its last "
+                "checkpoint.\n"
+            )
+        _leave(blame + traceback.format_exc())
 
 
 def _join(processes: Processes) -> None:
     # It would take SIGTERM, which the loop handles itself.
     jax.config.update("jax_enable_preemption_service", False)
-    initialize = functools.partial(
-        jax.distributed.initialize,
-        heartbeat_timeout_seconds=processes.heartbeat_timeout,
-        shutdown_timeout_seconds=processes.heartbeat_timeout,
-    )
-    if processes.coordinator is None:
-        try:
-            initialize()
-        except ValueError as error:
-            sys.exit(
-                f"error: JAX detects no other processes ({error}): give --coordinator, "
-                "--num-processes and --process-id"
+    try:
+        with _telling_if_it_lasts():
+            jax.distributed.initialize(
+                **_address(processes),
+                heartbeat_timeout_seconds=processes.heartbeat_timeout,
+                shutdown_timeout_seconds=processes.heartbeat_timeout,
             )
-        return
+    except ValueError as error:
+        if processes.coordinator is not None:
+            raise
+        sys.exit(
+            f"error: JAX detects no other processes ({error}): give --coordinator, "
+            "--num-processes and --process-id"
+        )
+    except jax.errors.JaxRuntimeError as error:
+        sys.exit(f"error: cannot join the other processes: {error}")
+
+
+def _address(processes: Processes) -> dict[str, Any]:
+    if processes.coordinator is None:
+        return {}
     host, _, _ = processes.coordinator.rpartition(":")
     is_local = host in ("localhost", "127.0.0.1")
-    initialize(
-        processes.coordinator,
-        processes.num_processes,
-        processes.process_id,
-        cluster_detection_method="deactivate",
-        coordinator_bind_address=processes.coordinator if is_local else None,
+    return {
+        "coordinator_address": processes.coordinator,
+        "num_processes": processes.num_processes,
+        "process_id": processes.process_id,
+        "cluster_detection_method": "deactivate",
+        "coordinator_bind_address": processes.coordinator if is_local else None,
+    }
+
+
+@contextlib.contextmanager
+def _telling_if_it_lasts() -> Iterator[None]:
+    """Says what is waited for: JAX does not, and aborts the process in the end."""
+    message = (
+        "still waiting for the other processes to join: are all started, with the same "
+        "options, and does each reach the coordinator?"
     )
+    out = {"file": sys.stderr, "flush": True}
+    timer = threading.Timer(SECONDS_TO_JOIN, print, [message], out)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _leave(message: str) -> NoReturn:
@@ -113,6 +141,8 @@ def _leave(message: str) -> NoReturn:
     print(f"{where}: {message}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
+    for worker in multiprocessing.active_children():
+        worker.terminate()
     os._exit(1)
 
 
@@ -123,7 +153,11 @@ def is_primary() -> bool:
 
 def has_lost_process(error: BaseException) -> bool:
     """Tells whether an error may be what the loss of another process looks like."""
-    return jax.process_count() > 1 and isinstance(error, jax.errors.JaxRuntimeError)
+    return (
+        jax.process_count() > 1
+        and isinstance(error, jax.errors.JaxRuntimeError)
+        and not str(error).startswith(OWN_FAULTS)
+    )
 
 
 def any_process(flag: bool) -> bool:
@@ -131,6 +165,15 @@ def any_process(flag: bool) -> bool:
     if jax.process_count() == 1:
         return flag
     return bool(multihost_utils.process_allgather(np.array(flag)).any())
+
+
+def from_primary(number: int) -> int:
+    """Tells every process the number that process 0 gives; all have to ask.
+
+    Args:
+        number: From 0 to 2^31 - 1.
+    """
+    return int(multihost_utils.process_allgather(np.int32(number))[0])
 
 
 def on_primary(action: Callable[[], object]) -> None:

@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+import os
 import pathlib
+import secrets
 import shutil
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from experiments.training.config import differences
-from experiments.training.distributed import on_primary
+from experiments.training.distributed import any_process, from_primary, on_primary
 
 
 class RunFolderError(Exception):
@@ -69,10 +71,11 @@ def open_run_folder(path: pathlib.Path, config: dict[str, Any]) -> RunFolder:
 
     Raises:
         RunFolderError: If the folder cannot be written, or holds a run with another
-            config.
+            config, or is not the same folder at every process.
     """
     folder = RunFolder(path)
     on_primary(lambda: _make_or_check(folder, config))
+    _require_shared(path)
     return folder
 
 
@@ -99,6 +102,19 @@ def _make_or_check(folder: RunFolder, config: dict[str, Any]) -> None:
             f"{path} holds a run with another config:\n  "
             + "\n  ".join(lines)
             + "\nGive the same options to resume it, or another --run-dir."
+        )
+
+
+def _require_shared(path: pathlib.Path) -> None:
+    # A name that is new, lest a process find what it has written itself before.
+    probe = path / f".shared-{from_primary(secrets.randbits(31))}"
+    on_primary(probe.touch)
+    is_missing = any_process(not os.path.exists(probe))
+    on_primary(probe.unlink)
+    if is_missing:
+        raise RunFolderError(
+            f"{path} is not the same folder at every process: --run-dir must be on "
+            "storage that all processes share"
         )
 
 

@@ -38,18 +38,20 @@ def make_images(seed: int, num: int) -> ImageSet:
 
 
 class PodNet(nnx.Module):
-    """A convolution, BatchNorm, dropout and a linear layer."""
+    """A convolution, BatchNorm, dropout and two linear layers, one worth splitting."""
 
     def __init__(self, num_classes: int, *, rngs: nnx.Rngs):
         self.conv = conv(3, 8, 3, strides=2, rngs=rngs)
         self.norm = BatchNorm(8)
         self.dropout = dropout_layer(0.3, rngs=rngs)
-        self.head = linear(8 * (SIDE // 2) ** 2, num_classes, rngs=rngs)
+        width = 8 * (SIDE // 2) ** 2
+        self.hidden = linear(width, width, rngs=rngs)
+        self.head = linear(width, num_classes, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps images to logits."""
         x = self.dropout(nnx.relu(self.norm(self.conv(x))))
-        return self.head(x.reshape(len(x), -1))
+        return self.head(nnx.relu(self.hidden(x.reshape(len(x), -1))))
 
 
 def pod_net(num_classes: int) -> Net:

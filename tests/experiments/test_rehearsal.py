@@ -1,7 +1,9 @@
+import json
 import os
 import pathlib
 import re
 import signal
+import subprocess
 import threading
 import time
 
@@ -68,6 +70,35 @@ def test_the_time_is_bounded(impatient, capfd):
     assert "process 0, 1, 2 did not end, and is killed" in capfd.readouterr().err
 
 
+LEAVES_A_WORKER = """
+import subprocess, sys
+if sys.argv[-3] == "1":
+    print("worker", subprocess.Popen(["sleep", "60"]).pid)
+"""
+
+
+def test_a_worker_that_a_process_leaves_behind_is_killed(tmp_path, monkeypatch, capfd):
+    (tmp_path / "leaves_a_worker.py").write_text(LEAVES_A_WORKER)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    began = time.monotonic()
+    assert main(Rehearsal(timeout=30), ["leaves_a_worker"]) == 0
+    (worker,) = re.findall(r"\[1\] worker (\d+)", capfd.readouterr().out)
+    while is_running(int(worker)):
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5
+
+
+def is_running(pid: int) -> bool:
+    """Tells whether a process exists that is not merely yet to be reaped."""
+    state = subprocess.run(
+        ["ps", "-o", "state=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return state.stdout.strip() not in ("", "Z")
+
+
 def test_processes_that_stopped_and_saved_are_no_failure():
     assert host("stopped") == EXIT_INTERRUPTED
 
@@ -104,8 +135,9 @@ def train_on_pod(monkeypatch, tmp_path):
     monkeypatch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     cadence = ["--log-every", "1", "--checkpoint-every", "1"]
 
-    def train_on_pod(preset: str, **environment: str):
-        command = ["tests.experiments.pod", preset, "--run-dir", str(tmp_path / "pod")]
+    def train_on_pod(preset: str, *options: str, **environment: str):
+        run_dir = str(tmp_path / "pod")
+        command = ["tests.experiments.pod", preset, "--run-dir", run_dir, *options]
         with monkeypatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -131,14 +163,33 @@ def assert_same_on_every_layout(preset, train_here, pod_dir):
             assert line == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
+def damage_what_one_process_reads(checkpoint: pathlib.Path) -> None:
+    """Cuts what process 1 has written, and, where the state is split, alone reads."""
+    files = list(checkpoint.glob("default/ocdbt.process_1/d/*"))
+    assert files
+    for file in files:
+        os.truncate(file, file.stat().st_size // 2)
+
+
+def split_arrays(checkpoint: pathlib.Path) -> list[str]:
+    """Returns the shardings of a checkpoint that are over devices."""
+    shardings = json.loads((checkpoint / "default/_sharding").read_text())
+    return [x for x in shardings.values() if "data" in json.loads(x)["partition_spec"]]
+
+
 @pytest.mark.slow
-def test_one_eps_for_the_batch_and_a_stop_at_one_process(
-    train_here, train_on_pod, tmp_path
+def test_one_eps_for_the_batch_on_a_split_state_and_a_damage_that_one_process_sees(
+    train_here, train_on_pod, tmp_path, capfd
 ):
-    assert train_on_pod("batch", SIGTERM_AT="5") == EXIT_INTERRUPTED
+    fsdp = ("--sharding", "fsdp")
+    assert train_on_pod("batch", *fsdp, SIGTERM_AT="5") == EXIT_INTERRUPTED
     saved = tmp_path / "pod/batch/seed0/checkpoints"
     assert {path.name for path in saved.iterdir()} == {"3", "5"}
-    assert train_on_pod("batch") == 0
+    assert split_arrays(saved / "5")
+    damage_what_one_process_reads(saved / "5")
+    assert train_on_pod("batch", *fsdp) == 0
+    assert "5 cannot be read: so another process says" in capfd.readouterr().err
+    assert (saved.parent / "checkpoint-5.damaged-0").is_dir()
     assert_same_on_every_layout("batch", train_here, tmp_path / "pod")
 
 

@@ -10,6 +10,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,6 +224,29 @@ def test_a_full_disk_does_not_hide_what_made_the_run_leave(tmp_path, caplog):
     with full_disk(100_000), pytest.raises(RuntimeError, match="diverged"):
         save_and_fail()
     assert f"cannot write a checkpoint to {tmp_path / 'c'}" in caplog.text
+
+
+def fail_on_the_device(*args, **options):
+    raise jax.errors.JaxRuntimeError("UNKNOWN: Gloo AllGather failed")
+
+
+def test_a_process_that_is_lost_is_no_damage(tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    save_all(path, 1, 2)
+    monkeypatch.setattr(ocp.StandardCheckpointHandler, "restore", fail_on_the_device)
+    with Checkpoints(path) as checkpoints:
+        with pytest.raises(jax.errors.JaxRuntimeError, match="Gloo"):
+            checkpoints.restore_newest(make_state(0))
+        with pytest.raises(jax.errors.JaxRuntimeError, match="Gloo"):
+            checkpoints.restore(2, make_state(0))
+    assert {file.name for file in path.iterdir()} == {"1", "2"}
+
+
+@pytest.mark.parametrize("method", ["save", "close"])
+def test_a_process_that_is_lost_is_no_full_disk(tmp_path, monkeypatch, method):
+    monkeypatch.setattr(ocp.CheckpointManager, method, fail_on_the_device)
+    with pytest.raises(jax.errors.JaxRuntimeError, match="Gloo"):
+        save_all(tmp_path / "c", 1)
 
 
 ARRAYS = {

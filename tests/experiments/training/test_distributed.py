@@ -1,17 +1,23 @@
 import hashlib
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import jax
 import numpy as np
 import pytest
 from jax.experimental import multihost_utils
 
+from experiments.training import distributed
 from experiments.training.distributed import (
     Processes,
     ProcessesError,
     any_process,
+    from_primary,
     is_primary,
     joined,
     on_primary,
@@ -37,6 +43,7 @@ def test_a_process_alone_asks_nobody():
         assert not jax.distributed.is_initialized()
     assert is_primary()
     assert any_process(True) and not any_process(False)
+    assert from_primary(7) == 7
     require_agreement("options")
     done = []
     on_primary(lambda: done.append(1))
@@ -74,6 +81,12 @@ def test_a_flag_at_one_process_is_known_to_both(as_process, index):
     assert is_primary() == (index == 0)
 
 
+@pytest.mark.parametrize(("index", "number"), [(0, 7), (1, 8)])
+def test_both_know_the_number_of_process_0(as_process, index, number):
+    as_process(index, np.int32(8))
+    assert from_primary(7) == number
+
+
 def test_the_other_process_waits_and_fails_with_the_first(as_process):
     as_process(1, np.array(False))
     on_primary(lambda: fail("not here"))
@@ -89,6 +102,78 @@ def test_options_that_differ_are_refused_at_both(as_process):
         require_agreement("seed 0")
         with pytest.raises(ProcessesError, match="process 1 was given other options"):
             require_agreement(options)
+
+
+class Left(BaseException):
+    """In place of the end of the process."""
+
+
+@pytest.fixture
+def leave_joined(monkeypatch):
+    """Raises an error in one of two processes, which leaves."""
+
+    def exit_at_once(code):
+        raise Left(code)
+
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **options: None)
+    monkeypatch.setattr(os, "_exit", exit_at_once)
+
+    def leave_joined(error):
+        address = Processes(coordinator="host:1", num_processes=2, process_id=0)
+        with pytest.raises(Left, match="1"), joined(address):
+            raise error
+
+    return leave_joined
+
+
+@pytest.mark.parametrize("status", ["UNKNOWN: Gloo AllGather failed", ""])
+def test_a_step_that_fails_at_a_lost_process_says_so(leave_joined, capsys, status):
+    leave_joined(jax.errors.JaxRuntimeError(status))
+    told = capsys.readouterr().err
+    assert told.startswith("process 0 of 2: error: a step failed, most likely since ")
+    assert "another process is gone" in told
+    assert "Start all processes again" in told
+    assert told.rstrip().endswith(f"JaxRuntimeError: {status}".rstrip(": "))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"),
+        jax.errors.JaxRuntimeError("INVALID_ARGUMENT: a shape"),
+        ZeroDivisionError("division by zero"),
+    ],
+)
+def test_a_fault_of_its_own_is_blamed_on_no_other(leave_joined, capsys, error):
+    leave_joined(error)
+    told = capsys.readouterr().err
+    assert told.startswith("process 0 of 2: Traceback (most recent call last)")
+    assert str(error) in told
+    assert "another process" not in told
+
+
+def test_workers_end_with_the_process_that_leaves(leave_joined):
+    worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    worker.start()
+    leave_joined(ZeroDivisionError("division by zero"))
+    worker.join(30)
+    assert worker.exitcode == -signal.SIGTERM
+
+
+def test_a_long_wait_for_the_others_is_told(monkeypatch, capsys):
+    began = threading.Event()
+
+    def tell(*args, **options):
+        print(*args, **options)
+        began.set()
+
+    monkeypatch.setattr(distributed, "print", tell, raising=False)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **options: began.wait(9))
+    monkeypatch.setattr(distributed, "SECONDS_TO_JOIN", 0.01)
+    with joined(Processes(distributed=True)):
+        pass
+    assert "still waiting for the other processes" in capsys.readouterr().err
 
 
 def run_python(program: str) -> subprocess.CompletedProcess[str]:
@@ -109,6 +194,16 @@ def test_nothing_to_join_is_an_error_in_a_line():
     assert done.returncode == 1
     assert done.stderr.startswith("error: JAX detects no other processes")
     assert "--coordinator" in done.stderr
+
+
+def test_a_failure_to_join_is_an_error_in_a_line(monkeypatch):
+    def initialize(**options):
+        raise jax.errors.JaxRuntimeError("UNKNOWN: Failed to start RPC server")
+
+    monkeypatch.setattr(jax.distributed, "initialize", initialize)
+    message = "^error: cannot join the other processes: UNKNOWN: Failed to start RPC"
+    with pytest.raises(SystemExit, match=message), joined(Processes(distributed=True)):
+        pass
 
 
 @pytest.mark.parametrize(

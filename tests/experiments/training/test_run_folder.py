@@ -1,7 +1,10 @@
 import json
 import shutil
 
+import jax
+import numpy as np
 import pytest
+from jax.experimental import multihost_utils
 
 from experiments.training import run_folder
 from experiments.training.run_folder import (
@@ -26,6 +29,7 @@ def test_the_config_is_kept_and_the_folder_opened_again(tmp_path):
     begin(folder)
     assert open_run_folder(path, CONFIG) == folder
     assert json.loads((path / "config.json").read_text()) == CONFIG
+    assert {file.name for file in path.iterdir()} == {"config.json", "metrics.jsonl"}
 
 
 def test_another_config_is_refused_with_the_differences(tmp_path):
@@ -59,6 +63,15 @@ def test_subwords_belong_to_the_config_that_they_were_learnt_for(tmp_path):
     begin(folder)
     open_run_folder(tmp_path, {"seed": 1})
     assert folder.subwords.read_bytes() == b"another"
+
+
+def test_a_folder_that_is_another_one_at_process_0_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "process_index", lambda: 1)
+    both_say = lambda x: np.stack([x, x])
+    monkeypatch.setattr(multihost_utils, "process_allgather", both_say)
+    with pytest.raises(RunFolderError, match="on storage that all processes share"):
+        open_run_folder(tmp_path, CONFIG)
 
 
 @pytest.mark.parametrize("begun", ["metrics", "checkpoints"])
