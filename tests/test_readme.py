@@ -183,8 +183,42 @@ def test_the_translation_table_is_that_of_the_results_file():
 
 def test_the_speed_of_the_loop_is_that_of_the_results_file():
     record = json.loads((RESULTS / "loop.json").read_text())
-    pattern = r"in the loop takes ([\d.]+) times the bare step, median of (\d+) pairs"
+    pattern = (
+        r"in the loop takes ([\d.]+) times the bare step, median of (\d+) pairs "
+        r"\(([\d.]+) to ([\d.]+)\)"
+    )
     text = (ROOT / "experiments" / "README.md").read_text()
-    ((ratio, pairs),) = re.findall(pattern, text)
+    ((ratio, pairs, *ends),) = re.findall(pattern, text)
     assert ratio == f"{record['ratio']['median']:.2f}"
     assert int(pairs) == record["options"]["blocks"]
+    assert ends == [f"{record['ratio'][end]:.2f}" for end in ("least", "most")]
+
+
+def in_words(values):
+    return f"{min(values):.2f} to {max(values):.2f}"
+
+
+def test_what_a_step_costs_is_what_the_results_file_says():
+    record = json.loads((RESULTS / "benchmark.json").read_text())
+    text = " ".join((ROOT / "experiments" / "README.md").read_text().split())
+    ours = ("SAM, asam_jax", "ASAM, asam_jax")
+    nets = record["nets"].values()
+
+    def against(programs, peer):
+        compared = [p["against_peers"][name][peer] for p in programs for name in ours]
+        return in_words([c["ratio"]["median"] for c in compared])
+
+    steps = [net["methods"][name]["ratio"]["median"] for net in nets for name in ours]
+    opaque, transparent = "SAM, optax opaque", "SAM, optax transparent"
+    assert f"SAM and ASAM take {in_words(steps)} of SGD's" in text
+    assert f"opaque mode ours take {against(nets, opaque)} times as long" in text
+    assert f"transparent mode {against(nets, transparent)} times as long" in text
+    grown = against(record["growth"], opaque)
+    assert f"batch they take {grown} times as long as the opaque mode" in text
+    large = [record["ascent"][size]["methods"] for size in ("10000000", "100000000")]
+    asam, sam = (
+        [f"{rows[name]['times_necessary']['median']:.2f}" for rows in large]
+        for name in ("ASAM, asam_jax", "SAM, asam_jax")
+    )
+    assert f"takes {asam[0]} (10^7 parameters) and {asam[1]} (10^8) times" in text
+    assert f"for ASAM, {sam[0]} and {sam[1]} for SAM" in text
