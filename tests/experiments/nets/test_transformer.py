@@ -1,35 +1,30 @@
 import dataclasses
 from collections import Counter
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import jaxprs_in_params
 
 import asam_jax
 from experiments.nets.transformer import (
     IWSLT,
     PADDING,
-    empty_cache,
     transformer,
 )
 from tests.experiments.nets import reference as ref
-from tests.experiments.nets.problems import apply, variables
-from tests.experiments.nets.translation import CONFIG, NET, SOURCE, TARGET
+from tests.experiments.nets.translation import (
+    CONFIG,
+    NET,
+    PARAMS,
+    SOURCE,
+    TARGET,
+    decode,
+    logits,
+)
 
-KEY, OTHER_KEY = jax.random.key(0), jax.random.key(1)
-PARAMS, _ = variables(NET)
+KEY = jax.random.key(0)
 REAL = TARGET != PADDING
-
-
-def logits(params=PARAMS, source=SOURCE, target=TARGET):
-    return np.asarray(apply(NET, params, {}, (source, target), train=False)[0])
-
-
-def noisy(key, net=NET):
-    return np.asarray(apply(net, PARAMS, {}, (SOURCE, TARGET), key, train=True)[0])
 
 
 def reference_logits(params, source, target):
@@ -191,106 +186,10 @@ def test_a_batch_may_hold_empty_sentences():
     np.testing.assert_array_equal(actual[0], logits()[0])
 
 
-@jax.jit
-def decode(params, source, target):
-    """Logits of every target token, one decoding step at a time."""
-    memory = NET.encode(params, source)
-
-    def step(carry, token):
-        cache, position = carry
-        logits, cache = NET.decode_step(params, memory, cache, token, position)
-        return (cache, position + 1), logits
-
-    length = target.shape[1] + 2
-    start = (empty_cache(memory, length), jnp.int32(0))
-    _, logits = jax.lax.scan(step, start, target.T)
-    return logits.swapaxes(0, 1)
-
-
 def test_decoding_step_by_step_gives_the_same_logits():
     actual = decode(PARAMS, SOURCE, TARGET)
     assert actual.dtype == jnp.float32
     np.testing.assert_allclose(actual, logits(), rtol=1e-5, atol=1e-5)
-
-
-def test_the_key_decides_the_dropout():
-    np.testing.assert_array_equal(noisy(KEY), noisy(KEY))
-    assert np.all(np.abs(noisy(KEY) - noisy(OTHER_KEY)).max(-1) > 1e-3)
-    assert np.all(np.abs(noisy(KEY) - logits()).max(-1) > 1e-3)
-
-
-def test_training_without_dropout_is_evaluation_and_needs_no_key():
-    net = transformer(7, 9, dataclasses.replace(CONFIG, dropout=0.0))
-    actual, _ = apply(net, PARAMS, {}, (SOURCE, TARGET), train=True)
-    np.testing.assert_array_equal(actual, logits())
-
-
-X, Y = (2, 5, 8), (2, 4, 8)  # source and target, [batch, token, feature]
-
-
-@pytest.mark.parametrize(
-    ("rates", "expected"),
-    [
-        ({"dropout": 0.3}, {X: 1 + 2, Y: 1 + 3}),
-        (
-            {"dropout": 0.0, "attention_dropout": 0.3},
-            {(2, 2, 5, 5): 1, (2, 2, 4, 4): 1, (2, 2, 4, 5): 1},
-        ),
-        (
-            {"dropout": 0.0, "activation_dropout": 0.3},
-            {(2, 5, 12): 1, (2, 4, 12): 1},
-        ),
-    ],
-)
-def test_dropout_falls_where_fairseq_has_it(rates, expected, monkeypatch):
-    drawn = Counter()
-    bernoulli = jax.random.bernoulli
-
-    def record(key, p, shape, **options):
-        assert p == pytest.approx(0.7)
-        drawn[tuple(shape)] += 1
-        return bernoulli(key, p, shape, **options)
-
-    monkeypatch.setattr(jax.random, "bernoulli", record)
-    net = transformer(7, 9, dataclasses.replace(CONFIG, **rates))
-    jax.eval_shape(lambda key: net.apply(PARAMS, {}, (SOURCE, TARGET), True, key), KEY)
-    assert drawn == expected
-
-
-def test_bfloat16_in_every_forward_product_and_float32_logits():
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), PARAMS)
-
-    def loss_fn(params):
-        return NET.apply(params, {}, (SOURCE, TARGET), True, KEY)[0].sum()
-
-    chex.assert_trees_all_equal_dtypes(
-        jax.eval_shape(jax.value_and_grad(loss_fn), params), (jnp.zeros(()), params)
-    )
-    forward = jax.make_jaxpr(loss_fn)(params)
-    operands = [
-        [operand.aval.dtype for operand in eqn.invars]
-        for eqn in equations(forward.jaxpr)
-        if eqn.primitive.name == "dot_general"
-    ]
-    # Three attentions of six products, two feed-forward nets of two; the logits.
-    assert operands == [[jnp.bfloat16] * 2] * (3 * 6 + 2 * 2 + 1)
-    memory = jax.eval_shape(NET.encode, params, SOURCE)
-    assert all(leaf.dtype == jnp.bfloat16 for leaf in jax.tree.leaves(memory.layers))
-    assert jax.eval_shape(decode, params, SOURCE, TARGET).dtype == jnp.float32
-
-
-def equations(jaxpr):
-    """Yields the equations of a program and of the programs inside it."""
-    for eqn in jaxpr.eqns:
-        yield eqn
-        for inner in jaxprs_in_params(eqn.params):
-            yield from equations(inner)
-
-
-def test_bfloat16_stays_close_to_float32():
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.bfloat16), PARAMS)
-    difference = logits(params) - logits()
-    assert 0 < np.abs(difference[REAL]).max() < 0.1
 
 
 def test_the_gradient_reaches_every_parameter():
