@@ -93,7 +93,7 @@ def filterwise(
       T_w = \|f_j\|_2 + \eta
 
     for every entry of filter :math:`f_j`, and the scale of `elementwise` for all that
-    is no filter.
+    is no filter. (In float32 the norm of weights below 1e-19 is zero.)
 
     Args:
         eta: Stabilises the ball where weights are near zero; >= 0.

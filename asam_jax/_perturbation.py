@@ -110,7 +110,7 @@ def perturbation(
         # XLA computes a division once. A cheaper operation it would copy into the loop
         # of every leaf, and with it the sum over all leaves: compile time would grow
         # with the square of their number, 20 s at 200.
-        maximise = functools.partial(_maximise_euclidean, r=r, factor=rho * r / norm)
+        maximise = functools.partial(_maximise_euclidean, r=r, factor=rho / norm)
     else:
         reach = rho / jnp.where(_have_direction(climbed), 1, jnp.inf)  # as above
         maximise = functools.partial(_maximise_infinity, reach=reach)
@@ -130,8 +130,8 @@ def _kept(tree: PyTree, kept: PyTree) -> list:
 def _maximise_euclidean(
     scale: jax.Array, grad: jax.Array, *, r: jax.Array, factor: jax.Array
 ) -> jax.Array:
-    """``rho * T^2 g / ||T g||_2`` for one leaf; factor is rho r / ||r T (r g)||_2."""
-    return jnp.where(factor > 0, scale * (factor * (scale * (r * grad))), 0)
+    """``rho * T^2 g / ||T g||_2`` for one leaf; factor is rho / ||r T (r g)||_2."""
+    return jnp.where(factor > 0, scale * (factor * (r * (scale * (r * grad)))), 0)
 
 
 def _maximise_infinity(

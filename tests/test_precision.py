@@ -250,6 +250,13 @@ def test_norm_where_the_square_of_tg_leaves_the_range(weight, gradient, path):
     )
 
 
+def test_a_small_radius_survives_large_scales_and_gradients():
+    params = {"kernel": jnp.array([3e10, 4e10])}
+    grads = {"kernel": jnp.array([1e30, 1e30])}
+    eps = asam_jax.perturbation(params, grads, 1e-13, normalization=ELEMENTWISE)
+    assert_trees_close(eps, {"kernel": jnp.array([0.0018, 0.0032])}, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("weight", "gradient"),
     [
