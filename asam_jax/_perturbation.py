@@ -46,10 +46,10 @@ def perturbation(
 
     Where the gradient is zero or not finite there is no direction, and
     :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
-    `rho` that turns out not finite, and for scales so extreme that in float32
-    :math:`\|T_w g\|` is below 1e-41 or above 1e46, or below 1e-12 beside single
-    gradients above 1e24. (XLA takes denormal numbers for zero on some backends, the CPU
-    among them.)
+    `rho` that turns out not finite, or below 1e-38 of the norm in float32, and for
+    scales so extreme that in float32 :math:`\|T_w g\|` is below 1e-41 or above 1e46, or
+    below 1e-12 beside single gradients above 1e24. (XLA takes denormal numbers for zero
+    on some backends, the CPU among them.)
 
     Args:
         params: The parameters w, a tree of floating or complex arrays.
