@@ -1,5 +1,6 @@
 """Ascent on each device of a mapped axis by itself."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -43,12 +44,7 @@ def make_varying(params: PyTree, grads: PyTree, axis_name: Any) -> PyTree:
             )
 
     jax.tree_util.tree_map_with_path(check, grads)
-
-    def cast(param):
-        missing = tuple(name for name in names if name not in varying_axes(param))
-        return lax.pcast(param, missing, to="varying") if missing else param
-
-    return jax.tree.map(cast, params)
+    return jax.tree.map(lambda param: _vary(param, names), params)
 
 
 def _tracked(names: tuple[Any, ...]) -> set[Any]:
@@ -66,12 +62,12 @@ def _tracked(names: tuple[Any, ...]) -> set[Any]:
 def vary_alike(tree: PyTree) -> PyTree:
     """The same arrays, each of which varies over all mapped axes that one does."""
     axes = frozenset().union(*map(varying_axes, jax.tree.leaves(tree)))
+    return jax.tree.map(lambda array: _vary(jnp.asarray(array), axes), tree)
 
-    def cast(array):
-        missing = tuple(axes - varying_axes(array))
-        return lax.pcast(array, missing, to="varying") if missing else array
 
-    return jax.tree.map(lambda array: cast(jnp.asarray(array)), tree)
+def _vary(array: jax.Array, axes: Iterable[Any]) -> jax.Array:
+    missing = tuple(axis for axis in axes if axis not in varying_axes(array))
+    return lax.pcast(array, missing, to="varying") if missing else array
 
 
 def varying_axes(x: Any) -> frozenset[Any]:

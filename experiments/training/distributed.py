@@ -173,6 +173,8 @@ def from_primary(number: int) -> int:
     Args:
         number: From 0 to 2^31 - 1.
     """
+    if jax.process_count() == 1:
+        return number
     return int(multihost_utils.process_allgather(np.int32(number))[0])
 
 

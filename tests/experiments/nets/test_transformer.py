@@ -15,16 +15,15 @@ from experiments.nets.transformer import (
 from tests.experiments.nets import reference as ref
 from tests.experiments.nets.translation import (
     CONFIG,
+    KEY,
     NET,
     PARAMS,
+    REAL,
     SOURCE,
     TARGET,
     decode,
     logits,
 )
-
-KEY = jax.random.key(0)
-REAL = TARGET != PADDING
 
 
 def reference_logits(params, source, target):

@@ -9,6 +9,7 @@ from experiments.nets.transformer import transformer
 from tests.experiments.nets.problems import apply
 from tests.experiments.nets.translation import (
     CONFIG,
+    KEY,
     PARAMS,
     SOURCE,
     TARGET,
@@ -16,7 +17,7 @@ from tests.experiments.nets.translation import (
     noisy,
 )
 
-KEY, OTHER_KEY = jax.random.key(0), jax.random.key(1)
+OTHER_KEY = jax.random.key(1)
 
 
 def test_the_key_decides_the_dropout():

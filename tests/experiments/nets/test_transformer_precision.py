@@ -4,18 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxprs_in_params
 
-from experiments.nets.transformer import PADDING
 from tests.experiments.nets.translation import (
+    KEY,
     NET,
     PARAMS,
+    REAL,
     SOURCE,
     TARGET,
     decode,
     logits,
 )
-
-KEY = jax.random.key(0)
-REAL = TARGET != PADDING
 
 
 def test_bfloat16_in_every_forward_product_and_float32_logits():

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.nets.transformer import IWSLT, empty_cache, transformer
+from experiments.nets.transformer import IWSLT, PADDING, empty_cache, transformer
 from tests.experiments.nets.problems import apply, variables
 
 CONFIG = dataclasses.replace(
@@ -20,7 +20,9 @@ CONFIG = dataclasses.replace(
 NET = transformer(7, 9, CONFIG)
 SOURCE = np.array([[3, 5, 1, 6, 2], [4, 6, 2, 0, 0]], np.int32)
 TARGET = np.array([[1, 5, 2, 4], [1, 3, 0, 0]], np.int32)
+REAL = TARGET != PADDING
 PARAMS, _ = variables(NET)
+KEY = jax.random.key(0)
 
 
 def logits(params=PARAMS, source=SOURCE, target=TARGET):
