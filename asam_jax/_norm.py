@@ -35,7 +35,7 @@ def rescaled_norm(
     """
     params, grads = vary_alike((params, grads))
     # What a sum shares with the other, or with the step, XLA on CPU would write out.
-    plain = _sum_of_squares(scales_at(unshared(params)), grads)
+    plain = _total(_squares(scales_at(unshared(params)), grads))
     limits = jnp.finfo(plain.dtype)
     least = float(limits.tiny) ** (2 / 3)
 
@@ -49,26 +49,43 @@ def rescaled_norm(
 
     def again():
         other_params, each_r = unshared((params, [r] * len(grads)))
-        return _sum_of_squares(scales_at(other_params), grads, each_r)
+        return _squares(scales_at(other_params), grads, each_r)
 
     def again_unless_right():
-        return lax.cond(is_right(plain), lambda: plain, again)
+        return lax.cond(
+            is_right(plain), lambda: plain, lambda: _total(_merged(again()))
+        )
 
-    total = in_cpu_program(again_unless_right, otherwise=again)
+    total = in_cpu_program(again_unless_right, otherwise=lambda: _total(again()))
     exists = is_right(total)
     return r, jnp.where(exists, jnp.sqrt(jnp.where(exists, total, 1)), jnp.inf)
 
 
-def _sum_of_squares(
+def _squares(
     scales: list[jax.Array], grads: list[jax.Array], each_r: list | None = None
-) -> jax.Array:
-    """``||r T (r g)||^2``, in the widest dtype of all: one range for all leaves."""
+) -> list[jax.Array]:
+    """``|r T (r g)|^2`` in the widest dtype of all: one range for all leaves."""
     dtype = jnp.finfo(jnp.result_type(*scales, *grads)).dtype
 
     def of_leaf(scale, grad, r):
         grad = grad.astype(jnp.promote_types(grad.dtype, dtype))
         x = scale * grad if r is None else r * (scale * (r * grad))
-        return jnp.sum(jnp.real(x * jnp.conj(x)))
+        return jnp.real(x * jnp.conj(x))
 
-    each_r = each_r or [None] * len(grads)
-    return functools.reduce(jnp.add, map(of_leaf, scales, grads, each_r))
+    return [*map(of_leaf, scales, grads, each_r or [None] * len(grads))]
+
+
+def _merged(squares: list[jax.Array]) -> list[jax.Array]:
+    """Leaves of one type, added: a reduction for each type instead of each leaf.
+
+    XLA's runtime on CPU allocates for every reduction of a program, run or not.
+    """
+    merged: dict[object, jax.Array] = {}
+    for square in squares:
+        kind = jax.typeof(square)
+        merged[kind] = merged[kind] + square if kind in merged else square
+    return [*merged.values()]
+
+
+def _total(squares: list[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, map(jnp.sum, squares))

@@ -148,3 +148,13 @@ def test_only_programs_for_a_cpu_branch(platform, branches):
     ascend = jax.jit(functools.partial(asam_jax.perturbation, rho=0.5))
     lowered = ascend.trace(tree, tree).lower(lowering_platforms=(platform,))
     assert num_branches(lowered.as_text()) == branches
+
+
+def test_of_leaves_of_one_type_the_branch_takes_one_sum():
+    # XLA on CPU allocates for each, taken or not.
+    shapes = [(4, 3), (4, 3), (4, 3), (3,), (3,)]
+    tree = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    program = jax.jit(functools.partial(asam_jax.perturbation, rho=0.5)).lower(
+        tree, tree
+    )
+    assert program.as_text().count("stablehlo.reduce(") == len(shapes) + 2

@@ -35,6 +35,24 @@ def test_under_jit_a_norm_that_underflows_is_taken_again(axis_type, spec):
     assert_close(jax.device_get(eps), EPS)
 
 
+@pytest.mark.parametrize("axis_type", [AxisType.Auto, AxisType.Explicit])
+def test_leaves_of_one_shape_may_be_sharded_differently(axis_type):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(axis_type,))
+    specs = {"columns": P(None, "data"), "rows": P("data"), "whole": P()}
+    keys = dict(zip(specs, jax.random.split(jax.random.key(0), 3), strict=True))
+    params = {name: jax.random.normal(key, (8, 8)) for name, key in keys.items()}
+    grads = jax.tree.map(jnp.cos, params)
+    expected = asam_jax.perturbation(params, grads, RHO)
+    shardings = {name: NamedSharding(mesh, spec) for name, spec in specs.items()}
+    with jax.set_mesh(mesh):
+        placed = (
+            jax.device_put(params, shardings),
+            jax.device_put(jax.tree.map(lambda g: TINY * g, grads), shardings),
+        )
+        eps = jax.jit(functools.partial(asam_jax.perturbation, rho=RHO))(*placed)
+    assert_close(jax.device_get(eps), expected)
+
+
 @pytest.mark.parametrize("check_vma", [True, False])
 def test_devices_take_the_norm_again_each_for_itself(check_vma):
     @functools.partial(

@@ -17,7 +17,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments.benchmarks import ascent, convolution, figures, growth, report
-from experiments.benchmarks.methods import jax_methods
+from experiments.benchmarks.methods import LIKE_FOR_LIKE, jax_methods
 from experiments.benchmarks.problems import PROBLEMS
 from experiments.benchmarks.steps import Program, compile_step, num_parameters, rows
 from experiments.benchmarks.timing import comparisons, interleave
@@ -31,7 +31,6 @@ except ImportError:
     torch_peer = None
 
 TORCH_ROWS = ("SGD, PyTorch", "ASAM, pytorch_optimizer")
-PEERS = ("SAM, optax opaque", "SAM, optax transparent")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _net(name: str, options: Options) -> dict[str, Any]:
         "num_parameters": num_parameters(problem),
         "rounds": len(times["SGD"]),
         "methods": measured,
-        "against_peers": comparisons(times, growth.OURS, PEERS),
+        "against_peers": comparisons(times, LIKE_FOR_LIKE),
     }
 
 

@@ -15,19 +15,22 @@ import numpy as np
 import optax
 
 import asam_jax
+from experiments.benchmarks.methods import ETA, asam_adversary, sam_adversary
 from experiments.benchmarks.timing import Run, Times, comparisons, interleave, spread_of
 
 NUM_LEAVES, WIDTH = 8, 125
 """Leaves of one shape, [size / 1000, 125]."""
-COPY, PEER = "copy", "SAM, optax"
-OURS = ("ASAM, asam_jax", "SAM, asam_jax")
+COPY = "copy"
 RHO = 1e-3
 NECESSARY_BYTES = {
     "ASAM, asam_jax": 20,
     "SAM, asam_jax": 16,
     "SAM, optax": 16,
+    "ASAM, by hand": 20,
     "ASAM, pytorch_optimizer": 20,
 }
+LIKE_FOR_LIKE = (("SAM, asam_jax", "SAM, optax"), ("ASAM, asam_jax", "ASAM, by hand"))
+"""Ours, and a peer in JAX that climbs to the same point."""
 
 
 def leaf_shape(size: int) -> tuple[int, int]:
@@ -38,13 +41,15 @@ def leaf_shape(size: int) -> tuple[int, int]:
 def jax_ascents() -> dict[str, Callable[[Any, Any], Any]]:
     """Returns functions of parameters and gradients to w + eps.
 
-    Optax's is the first half of `optax.contrib.sam`.
+    Those of the peers are the first half of `optax.contrib.sam`.
     """
-    adversary = optax.chain(optax.contrib.normalize(), optax.sgd(RHO))
 
-    def optax_ascent(params, grads):
-        updates, _ = adversary.update(grads, adversary.init(params), params)
-        return optax.apply_updates(params, jax.tree.map(jnp.negative, updates))
+    def optax_ascent(adversary):
+        def ascent(params, grads):
+            updates, _ = adversary.update(grads, adversary.init(params), params)
+            return optax.apply_updates(params, jax.tree.map(jnp.negative, updates))
+
+        return ascent
 
     def ascent(normalization):
         return lambda params, grads: optax.tree.add(
@@ -53,9 +58,10 @@ def jax_ascents() -> dict[str, Callable[[Any, Any], Any]]:
         )
 
     return {
-        "ASAM, asam_jax": ascent(asam_jax.elementwise()),
+        "ASAM, asam_jax": ascent(asam_jax.elementwise(ETA)),
         "SAM, asam_jax": ascent(asam_jax.identity()),
-        PEER: optax_ascent,
+        "SAM, optax": optax_ascent(sam_adversary(RHO)),
+        "ASAM, by hand": optax_ascent(asam_adversary(RHO, ETA)),
     }
 
 
@@ -103,7 +109,7 @@ def measure(
             for name in times
             if name != COPY
         },
-        "against_peers": comparisons(times, OURS, [PEER]),
+        "against_peers": comparisons(times, LIKE_FOR_LIKE),
     }
 
 

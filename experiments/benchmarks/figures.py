@@ -15,6 +15,7 @@ COLOURS = {
     "SAM, asam_jax": palette.SAM,
     "SAM, optax": palette.SGD_LONGER,
     "SAM, optax opaque": palette.SGD_LONGER,
+    "ASAM, by hand": palette.ASAM_BY_HAND,
     "ASAM, pytorch_optimizer": palette.SGD,
 }
 

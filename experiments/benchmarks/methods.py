@@ -16,6 +16,14 @@ LEARNING_RATE, MOMENTUM = 1e-3, 0.9
 RHO, ETA = 0.05, 0.01
 """The radius for SAM; ASAM's is ten times as large, as in the paper."""
 
+LIKE_FOR_LIKE = (
+    ("SAM, asam_jax", "SAM, optax opaque"),
+    ("ASAM, asam_jax", "ASAM, by hand"),
+    ("SAM, asam_jax", "SAM, optax transparent"),
+    ("SAM, asam_jax, in a branch", "SAM, optax transparent"),
+)
+"""One of ours, and a peer in JAX that takes the same steps."""
+
 
 class State(NamedTuple):
     """What a step takes and returns."""
@@ -41,19 +49,42 @@ def jax_methods() -> dict[str, Method]:
 
     Each call of optax's transparent mode takes a gradient on its own: the first
     climbs, the second descends. The two together are one step. It branches, and XLA
-    on CPU may run what comes before a branch faster: hence the SGD that branches too.
+    on CPU may run what comes before a branch faster: hence the methods whose SGD
+    stands in a branch too.
     """
     sgd = optax.sgd(LEARNING_RATE, momentum=MOMENTUM)
-    adversary = optax.chain(optax.contrib.normalize(), optax.sgd(RHO))
-    opaque = optax.contrib.sam(sgd, adversary, opaque_mode=True)
+    in_a_branch = optax.conditionally_transform(sgd, _always)
+    sam, asam = asam_jax.sam(RHO), asam_jax.asam(10 * RHO, ETA)
+    plain, adaptive = sam_adversary(RHO), asam_adversary(10 * RHO, ETA)
     return {
         "SGD": Method(sgd),
-        "SGD, in a branch": Method(optax.conditionally_transform(sgd, _always)),
-        "SAM, asam_jax": Method(optax.chain(asam_jax.sam(RHO), sgd)),
-        "ASAM, asam_jax": Method(optax.chain(asam_jax.asam(10 * RHO, ETA), sgd)),
-        "SAM, optax opaque": Method(opaque),
-        "SAM, optax transparent": Method(optax.contrib.sam(sgd, adversary), calls=2),
+        "SGD, in a branch": Method(in_a_branch),
+        "SAM, asam_jax": Method(optax.chain(sam, sgd)),
+        "SAM, asam_jax, in a branch": Method(optax.chain(sam, in_a_branch)),
+        "ASAM, asam_jax": Method(optax.chain(asam, sgd)),
+        "SAM, optax opaque": Method(optax.contrib.sam(sgd, plain, opaque_mode=True)),
+        "SAM, optax transparent": Method(optax.contrib.sam(sgd, plain), calls=2),
+        "ASAM, by hand": Method(optax.contrib.sam(sgd, adaptive, opaque_mode=True)),
     }
+
+
+def sam_adversary(rho: float) -> optax.GradientTransformation:
+    """Returns the ascent that Optax's documentation gives to `optax.contrib.sam`."""
+    return optax.chain(optax.contrib.normalize(), optax.sgd(rho))
+
+
+def asam_adversary(rho: float, eta: float) -> optax.GradientTransformation:
+    """Returns the ascent of ASAM as one would write it for `optax.contrib.sam`."""
+
+    def descend(grads, params):
+        scales = jax.tree.map(
+            lambda w: jnp.abs(w) + eta if w.ndim > 1 else jnp.ones_like(w), params
+        )
+        scaled = jax.tree.map(jnp.multiply, scales, grads)
+        factor = -rho / optax.tree.norm(scaled)  # optax.contrib.sam turns the sign
+        return jax.tree.map(lambda scale, g: factor * scale * g, scales, scaled)
+
+    return optax.stateless(descend)
 
 
 def _always(step: jax.typing.ArrayLike, **extra_args: Any) -> jax.Array:

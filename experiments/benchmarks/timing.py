@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -38,24 +38,23 @@ def spread_of(values: np.ndarray) -> Spread:
     return Spread(median, lower, upper)
 
 
-def comparisons(
-    times: Times, ours: Sequence[str], peers: Sequence[str]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Returns, for JSON, how much longer each of ours takes than each peer.
+def comparisons(times: Times, pairs: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Returns, for JSON, how much longer ours takes than the peer, for each pair.
 
-    Of each: `ratio`, the spread of the rounds, which more rounds do not narrow, and
-    `median_interval`, in which the median lies with 95 % confidence.
+    Of each that was timed: `ours` and `peer`; `ratio`, the spread of the rounds, which
+    more rounds do not narrow; and `median_interval`, in which the median lies with 95 %
+    confidence.
     """
-    return {
-        name: {
-            peer: {
-                "ratio": ratio(times, name, peer)._asdict(),
-                "median_interval": median_interval(times[name] / times[peer]),
-            }
-            for peer in peers
+    return [
+        {
+            "ours": ours,
+            "peer": peer,
+            "ratio": ratio(times, ours, peer)._asdict(),
+            "median_interval": median_interval(times[ours] / times[peer]),
         }
-        for name in ours
-    }
+        for ours, peer in pairs
+        if ours in times and peer in times
+    ]
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float]:

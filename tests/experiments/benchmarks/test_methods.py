@@ -9,6 +9,7 @@ import pytest
 from experiments.benchmarks.methods import (
     ETA,
     LEARNING_RATE,
+    LIKE_FOR_LIKE,
     MOMENTUM,
     RHO,
     init_state,
@@ -51,9 +52,9 @@ def test_plain_and_adaptive_steps_differ_by_more_than_that():
         assert max(np.abs(found[k] - sam[k]).max() for k in sam) > 1e-5
 
 
-@pytest.mark.parametrize("name", ["SAM, optax opaque", "SAM, optax transparent"])
-def test_optax_takes_the_step_that_sam_takes(name):
-    assert_close(trained(name), trained("SAM, asam_jax"))
+@pytest.mark.parametrize(("ours", "peer"), LIKE_FOR_LIKE)
+def test_the_peer_takes_the_step_that_ours_takes(ours, peer):
+    assert_close(trained(peer), trained(ours))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ def test_optax_takes_the_step_that_sam_takes(name):
         ("SGD", "identity", 0.0),
         ("SGD, in a branch", "identity", 0.0),
         ("SAM, asam_jax", "identity", RHO),
+        ("SAM, asam_jax, in a branch", "identity", RHO),
         ("ASAM, asam_jax", "elementwise", 10 * RHO),
     ],
 )

@@ -89,11 +89,13 @@ def test_the_interval_of_a_median_holds_it_19_times_of_20(seed):
     assert 0.95 < held.mean() < 0.98
 
 
-def test_ours_are_compared_with_each_peer():
+def test_the_pairs_that_were_timed_are_compared():
     times = {"a": np.full(9, 3.0), "b": np.full(9, 2.0), "c": np.full(9, 4.0)}
-    found = comparisons(times, ["a"], ["b", "c"])
-    assert found["a"]["b"]["ratio"]["median"] == 1.5
-    assert found["a"]["c"]["median_interval"] == (0.75, 0.75)
+    pairs = [("a", "b"), ("a", "not timed"), ("a", "c")]
+    first, last = comparisons(times, pairs)
+    assert (first["ours"], first["peer"]) == ("a", "b")
+    assert first["ratio"]["median"] == 1.5
+    assert last["peer"] == "c" and last["median_interval"] == (0.75, 0.75)
 
 
 def test_a_ratio_is_taken_round_by_round():
