@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from experiments.data import augment
 from experiments.data.autoaugment import autoaugment
@@ -16,16 +15,10 @@ from experiments.data.images import ImageSet
 from experiments.data.order import epoch_order, steps_per_epoch
 from experiments.nets import IMAGE_NETS
 from experiments.nets.functional import Net
-from experiments.training.classification import (
-    Batch,
-    classification_loss,
-    means,
-    weighted_totals,
-)
-from experiments.training.clean_statistics import with_clean_statistics
+from experiments.training.classification import Batch, means, weighted_totals
+from experiments.training.classification_task import classification_task
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_data import ImageSplits, load_splits
-from experiments.training.optimizer import sgd
 from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, replicate, shard_batch
 from experiments.training.task import Task
@@ -59,14 +52,6 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
     net = IMAGE_NETS[config.net](splits.num_classes)
     train = replicate(splits.train)
     num_steps = steps_per_epoch(len(train.labels), config.batch_size)
-    schedule = optax.cosine_decay_schedule(
-        config.learning_rate, config.epochs * num_steps
-    )
-    optimizer = sgd(
-        learning_rate=schedule,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-    )
     order = functools.partial(
         epoch_order,
         jax.random.key(seed),
@@ -78,21 +63,15 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
         for indices in _rows(order, start, num_steps):
             yield train, shard_batch(indices)
 
-    task = Task(
-        init=net.init,
-        loss_fn=classification_loss(net, splits.num_classes, config),
-        metric_names=("loss", "accuracy", "count"),
+    return classification_task(
+        config,
+        net,
+        num_classes=splits.num_classes,
+        steps_per_epoch=num_steps,
         inputs=inputs,
         prepare=functools.partial(augmented, data=config.data),
         evaluate=_evaluator(net, splits.evaluated, config.data),
-        ascent=config.ascent,
-        optimizer=optimizer,
-        learning_rate=schedule,
-        steps_per_epoch=num_steps,
-        num_epochs=config.epochs,
-        unit="images",
     )
-    return task if config.ascent.has_clean_pass else with_clean_statistics(task)
 
 
 def _rows(order, start: int, num_steps: int) -> Iterator[np.ndarray]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
-import optax
 from tensorflow_datasets.core.data_sources.base import BaseDataSource
 
 from experiments.data import augment
@@ -20,15 +19,9 @@ from experiments.data.images import ImageSet
 from experiments.data.order import steps_per_epoch
 from experiments.nets import IMAGE_NETS
 from experiments.nets.functional import Net
-from experiments.training.classification import (
-    Batch,
-    classification_loss,
-    means,
-    weighted_totals,
-)
-from experiments.training.clean_statistics import with_clean_statistics
+from experiments.training.classification import Batch, means, weighted_totals
+from experiments.training.classification_task import classification_task
 from experiments.training.image_config import ImageConfig, ImageData
-from experiments.training.optimizer import sgd
 from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, shard_shares
 from experiments.training.task import Task
@@ -56,9 +49,6 @@ def imagenet_task(
     )
     net = IMAGE_NETS[config.net](NUM_CLASSES)
     num_steps = steps_per_epoch(len(train), config.batch_size)
-    schedule = optax.cosine_decay_schedule(
-        config.learning_rate, config.epochs * num_steps
-    )
     share = Share(jax.process_index(), jax.process_count())
     readers = Readers(threads=16, workers=_num_cores())
 
@@ -74,25 +64,15 @@ def imagenet_task(
         )
         return map(shard_shares, batches)
 
-    task = Task(
-        init=net.init,
-        loss_fn=classification_loss(net, NUM_CLASSES, config),
-        metric_names=("loss", "accuracy", "count"),
+    return classification_task(
+        config,
+        net,
+        num_classes=NUM_CLASSES,
+        steps_per_epoch=num_steps,
         inputs=inputs,
         prepare=_normalized,
         evaluate=_evaluator(net, validation, share, readers),
-        ascent=config.ascent,
-        optimizer=sgd(
-            learning_rate=schedule,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        ),
-        learning_rate=schedule,
-        steps_per_epoch=num_steps,
-        num_epochs=config.epochs,
-        unit="images",
     )
-    return task if config.ascent.has_clean_pass else with_clean_statistics(task)
 
 
 def _num_cores() -> int:

@@ -203,17 +203,3 @@ def test_a_preset_reads_cifar10():
     # Padding with black and the official constants make a mean below 0.
     assert -1 < batch.images.mean() < 0
     assert 0.8 < batch.images.std() < 1.6
-
-
-def test_without_a_clean_pass_statistics_are_estimated_before_they_are_used(
-    stored, monkeypatch
-):
-    tasks = []
-    monkeypatch.setattr(
-        image_task, "with_clean_statistics", lambda task: tasks.append(task) or task
-    )
-    make_task()
-    assert tasks == []
-    task = make_task(ascent=Ascent(rho=0.5, source="momentum"))
-    assert len(tasks) == 1
-    assert tasks[0] is task
