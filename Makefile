@@ -18,7 +18,7 @@ bench: $(VENV)/.bench  ## time and memory of a step beside Optax's and PyTorch's
 	$(BIN)/python -m experiments.benchmarks --out $(BENCH_OUT)
 	$(BIN)/python -m experiments.benchmarks.loop --out $(BENCH_OUT)
 
-test: $(VENV)/.test  ## all tests and doctests
+test: $(VENV)/.test  ## all tests and doctests but test-nets
 	$(PYTEST) -m 'not deep'
 	$(MAKE) test-newest
 

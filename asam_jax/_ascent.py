@@ -1,4 +1,7 @@
-"""The sharpness-aware gradient: one climb, then the gradient there."""
+"""The sharpness-aware gradient: one step of ascent, then the gradient there."""
+
+from collections.abc import Callable
+from typing import TypeAlias
 
 import jax
 import optax
@@ -8,12 +11,15 @@ from ._precision import at_least_float32, cast_like
 from ._typing import GradFn, Normalization, PyTree, Where
 from ._validation import check_like
 
+Climb: TypeAlias = Callable[[PyTree, PyTree], PyTree]
+"""Parameters w and the direction that is climbed to w + eps."""
 
-def climb(
+
+def ascend(
     params: PyTree,
     source: PyTree,
-    rho: jax.typing.ArrayLike,
     *,
+    rho: jax.typing.ArrayLike,
     normalization: Normalization,
     p: float,
     mask: Where | None,
@@ -24,30 +30,20 @@ def climb(
 
 
 def gradient_at_worst(
-    grad_fn: GradFn,
-    params: PyTree,
-    grads: PyTree,
-    rho: jax.typing.ArrayLike,
-    *,
-    normalization: Normalization,
-    p: float,
-    mask: Where | None,
+    grad_fn: GradFn, climb: Climb, params: PyTree, grads: PyTree
 ) -> PyTree:
     """The gradient at w + eps, where eps is the perturbation that `grads` gives.
 
     Args:
         grad_fn: Parameters, in float32 at least, to gradients.
+        climb: The step of ascent.
         params: The parameters w.
         grads: The gradients that are climbed, like `params`.
-        rho: The radius of the ball.
-        normalization: Parameters to the diagonal of T_w.
-        p: The norm of the ball.
-        mask: The leaves that are perturbed; None for all.
 
     Returns:
         What `grad_fn` returns at w + eps, in the dtypes of `grads`.
     """
-    perturbed = climb(params, grads, rho, normalization=normalization, p=p, mask=mask)
+    perturbed = climb(params, grads)
     try:
         ascended = grad_fn(perturbed)
     except Exception as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ._ball import Ball, gaussian
 from ._center import center
+from ._monte_carlo import check_num_samples, mean_and_standard_error
 from ._normalization import elementwise
 from ._typing import Normalization, PyTree, Where
 from ._validation import check_nonnegative, check_p
@@ -38,7 +39,7 @@ def average_sharpness(
     distribution: Literal["gaussian", "uniform"] = "gaussian",
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = elementwise(),
     p: float = 2,
     mask: Where | None = None,
 ) -> AverageSharpness:
@@ -94,11 +95,10 @@ def average_sharpness(
         raise ValueError(
             f'distribution must be "gaussian" or "uniform": {distribution!r}.'
         )
-    if num_samples < 2:
-        raise ValueError(f"num_samples must be at least 2, got {num_samples}.")
+    check_num_samples(num_samples)
     around = center(loss_fn, params, batches, args, normalization, mask)
     clean_loss = around.loss.checked_value(around.params)
-    draw = _gaussian if distribution == "gaussian" else _uniform
+    draw = _gaussian if distribution == "gaussian" else Ball.draw
     rises = []
     for sample in range(num_samples):
         delta = draw(Ball(rho, p), jax.random.fold_in(key, sample), around.scales)
@@ -108,16 +108,10 @@ def average_sharpness(
             f"the loss is not finite at a random perturbation of rho={rho}. Measure "
             "with a smaller rho."
         )
-    standard_error = np.std(rises, ddof=1) / np.sqrt(num_samples)
-    return AverageSharpness(float(np.mean(rises)), float(standard_error), clean_loss)
+    return AverageSharpness(*mean_and_standard_error(rises), clean_loss)
 
 
 @jax.jit
 def _gaussian(ball, key, scales):
     noise = gaussian(key, scales)
     return jax.tree.map(lambda d: jnp.asarray(ball.rho, d.dtype) * d, noise)
-
-
-@jax.jit
-def _uniform(ball, key, scales):
-    return ball.draw(key, scales)

@@ -50,6 +50,7 @@ class Ball:
         """Returns the largest Euclidean norm of a point."""
         return self.rho if self.p == 2 else self.rho * num_axes**0.5
 
+    @jax.jit
     def draw(self, key: jax.Array, scales: PyTree) -> PyTree:
         """Draws delta uniformly, over the axes where T_w is not 0."""
         if self.p != 2:

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from ._mean_loss import MeanLoss
-from ._precision import at_least_float32
 from ._programs import programs_of
-from ._selection import combine, partition, select
+from ._scales import checked_scales
+from ._selection import combine, partition
 from ._typing import Normalization, PyTree, Where
-from ._validation import check_perturbable, check_real, check_scales, check_unmasked
+from ._validation import check_real
 
 
 class Center(NamedTuple):
@@ -62,12 +62,7 @@ def center(
             zero.
         TypeError: If a parameter that varies is not real and floating.
     """
-    check_unmasked(params)
-    kept = select(True if mask is None else mask, params)
-    check_perturbable(params, kept)
-    params = jax.tree.map(at_least_float32, params)
-    scales = normalization(params)
-    check_scales(scales, params)
+    params, scales, kept = checked_scales(params, normalization, mask)
     varying, fixed = partition(params, kept)
     check_real(varying)
     scales = jax.tree.map(

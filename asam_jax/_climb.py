@@ -63,7 +63,7 @@ def highest_point(
     for restart_key in (
         [] if key is None else jax.random.split(key, limits.num_restarts)
     ):
-        delta = _draw(ball, restart_key, around.scales)
+        delta = ball.draw(restart_key, around.scales)
         start = _evaluate(around, ball, delta)
         ends.append(_climb(around, ball, start, clean.loss, limits))
     return clean, max(ends, key=lambda end: end.loss)
@@ -127,8 +127,3 @@ def _step(ball, delta, grads, step):
     higher = ball.project(jax.tree.map(lambda d, g: d + step * g, delta, grads))
     move = jax.tree.map(jnp.subtract, higher, delta)
     return higher, inner(grads, move)
-
-
-@jax.jit
-def _draw(ball, key, scales):
-    return ball.draw(key, scales)

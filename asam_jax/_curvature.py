@@ -23,7 +23,7 @@ def hessian_vector_product(
     *,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),
     mask: Where | None = None,
 ) -> PyTree:
     r"""The product :math:`T_w H T_w v` over a data set.

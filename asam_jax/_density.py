@@ -37,7 +37,7 @@ def hessian_density(
     num_steps: int = 30,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),
     mask: Where | None = None,
 ) -> HessianDensity:
     r"""The density of the eigenvalues of :math:`T_w H T_w`, by Lanczos quadrature.

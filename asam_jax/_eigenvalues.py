@@ -33,7 +33,7 @@ def hessian_eigenvalues(
     tolerance: float = 1e-3,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),
     mask: Where | None = None,
 ) -> HessianEigenpairs:
     r"""The algebraically largest eigenvalues of :math:`T_w H T_w`, by ARPACK.

@@ -1,12 +1,13 @@
 """The sharpness-aware gradient as a drop-in for `jax.value_and_grad`."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ._ascent import climb, gradient_at_worst
+from ._ascent import ascend, gradient_at_worst
 from ._groups import group_arguments
 from ._normalization import elementwise
 from ._precision import cast_like
@@ -18,7 +19,7 @@ def value_and_grad(
     loss_fn: Callable[..., Any],
     *,
     rho: jax.typing.ArrayLike,
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = elementwise(),
     p: float = 2,
     mask: Where | None = None,
     source: PyTree | None = None,
@@ -100,26 +101,20 @@ def value_and_grad(
             f"num_groups must be at least 1, and an integer: got {num_groups}."
         )
 
-    ball: Any = {"normalization": normalization, "p": p, "mask": mask}
+    plain = jax.value_and_grad(loss_fn, has_aux=has_aux)
+    climb = functools.partial(
+        ascend, rho=rho, normalization=normalization, p=p, mask=mask
+    )
 
     def along_source(params, *args, **kwargs):
         check_like("source", source, params)
-        perturbed = climb(params, source, rho, **ball)
-        value, grads = jax.value_and_grad(loss_fn, has_aux=has_aux)(
-            perturbed, *args, **kwargs
-        )
+        value, grads = plain(climb(params, source), *args, **kwargs)
         return value, cast_like(grads, params)
 
     def along_gradient(params, *args, **kwargs):
-        value, grads = jax.value_and_grad(loss_fn, has_aux=has_aux)(
-            params, *args, **kwargs
-        )
-
-        def grad_fn(perturbed):
-            result = jax.grad(loss_fn, has_aux=has_aux)(perturbed, *args, **kwargs)
-            return result[0] if has_aux else result
-
-        return value, gradient_at_worst(grad_fn, params, grads, rho, **ball)
+        value, grads = plain(params, *args, **kwargs)
+        grad_fn = lambda perturbed: plain(perturbed, *args, **kwargs)[1]
+        return value, gradient_at_worst(grad_fn, climb, params, grads)
 
     one_group = along_gradient if source is None else along_source
 

@@ -42,6 +42,12 @@ class MeanLoss:
         """Returns L(w)."""
         return self._value(self.programs.loss, params)
 
+    def rounding(self, params: PyTree) -> float:
+        """Returns the share of L(w) below which a change of it is rounding."""
+        _, arguments = next(self._parts())
+        loss = jax.eval_shape(self.programs.loss, params, self.fixed, arguments)
+        return 8 * float(jnp.finfo(loss.dtype).eps)
+
     def _value(self, loss: Callable[..., jax.Array], params: PyTree) -> float:
         losses, counts = [], []
         for count, arguments in self._parts():

@@ -8,16 +8,9 @@ import jax.numpy as jnp
 from ._norm import rescaled_norm
 from ._normalization import elementwise
 from ._precision import at_least_float32
-from ._selection import select
+from ._scales import checked_scales
 from ._typing import Normalization, PyTree, Where
-from ._validation import (
-    check_like,
-    check_nonnegative,
-    check_p,
-    check_perturbable,
-    check_scales,
-    check_unmasked,
-)
+from ._validation import check_like, check_nonnegative, check_p
 
 
 def perturbation(
@@ -25,7 +18,7 @@ def perturbation(
     grads: PyTree,
     rho: jax.typing.ArrayLike,
     *,
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = elementwise(),
     p: float = 2,
     mask: Where | None = None,
 ) -> PyTree:
@@ -46,10 +39,10 @@ def perturbation(
 
     Where the gradient is zero or not finite there is no direction, and
     :math:`\epsilon = 0`: the step is then a plain one, never NaN. The same holds for a
-    `rho` that turns out not finite, or below 1e-38 of the norm in float32, and for
-    scales so extreme that in float32 :math:`\|T_w g\|` is below 1e-41 or above 1e46, or
-    below 1e-12 beside single gradients above 1e24. (XLA takes denormal numbers for zero
-    on some backends, the CPU among them.)
+    `rho` that turns out negative, not finite, or below 1e-38 of the norm in float32,
+    and for scales so extreme that in float32 :math:`\|T_w g\|` is below 1e-41 or above
+    1e46, or below 1e-12 beside single gradients above 1e24. (XLA takes denormal numbers
+    for zero on some backends, the CPU among them.)
 
     Args:
         params: The parameters w, a tree of floating or complex arrays.
@@ -70,8 +63,8 @@ def perturbation(
     Raises:
         ValueError: If `rho` is negative or not finite, `p` is unknown, the trees do not
             match, or nothing is left to perturb.
-        TypeError: If a parameter that is not masked out is neither floating nor
-            complex.
+        TypeError: If `rho` is no number, or a parameter that is not masked out is
+            neither floating nor complex.
 
     Example:
         >>> import asam_jax, jax.numpy as jnp
@@ -91,14 +84,8 @@ def perturbation(
     """
     check_nonnegative("rho", rho)
     check_p(p)
-    check_unmasked(params)
+    params, scales, kept = checked_scales(params, normalization, mask)
     check_like("grads", grads, params)
-    kept = select(True if mask is None else mask, params)
-    check_perturbable(params, kept)
-
-    params = jax.tree.map(at_least_float32, params)
-    scales = normalization(params)
-    check_scales(scales, params)
 
     # Leaves that are masked out may be integers with float0 gradients: not touched.
     climbed = [jnp.conj(at_least_float32(grad)) for grad in _kept(grads, kept)]

@@ -15,8 +15,6 @@ from ._normalization import elementwise
 from ._typing import Normalization, PyTree, Where
 from ._validation import check_nonnegative, check_p
 
-_ROUNDING = 1e-6  # of a float32 loss: a smaller rise is noise
-
 
 class Sharpness(NamedTuple):
     """What `sharpness` found.
@@ -29,7 +27,7 @@ class Sharpness(NamedTuple):
         gap: How much more the best point of the ball promises, by the gradient at
             w + eps. 0 at a maximum; a maximum of a concave loss is no further away.
         converged: Whether a rise was found, above the rounding of the loss, and the gap
-            is within the tolerance.
+            is within the tolerance; also where rho is 0.
     """
 
     value: float
@@ -47,7 +45,7 @@ def sharpness(
     rho: float,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = elementwise(),  # noqa: B008 (a pure function)
+    normalization: Normalization = elementwise(),
     p: float = 2,
     mask: Where | None = None,
     num_steps: int = 100,
@@ -168,7 +166,7 @@ def _measure(
         gap=highest.gap,
         converged=ball.rho == 0
         or (
-            value > _ROUNDING * abs(clean.loss)
+            value > around.loss.rounding(around.params) * abs(clean.loss)
             and highest.gap <= limits.tolerance * value
         ),
     )

@@ -9,6 +9,7 @@ import optax
 
 from ._ball import inner
 from ._curvature import check_finite, curvature_at
+from ._monte_carlo import check_num_samples, mean_and_standard_error
 from ._normalization import identity
 from ._typing import Normalization, PyTree, Where
 
@@ -33,7 +34,7 @@ def hessian_trace(
     num_samples: int = 100,
     batches: Iterable[PyTree] | None = None,
     args: tuple[Any, ...] = (),
-    normalization: Normalization = identity(),  # noqa: B008 (a pure function)
+    normalization: Normalization = identity(),
     mask: Where | None = None,
 ) -> HessianTrace:
     r"""The trace of :math:`T_w H T_w`, by Hutchinson's estimator.
@@ -69,16 +70,14 @@ def hessian_trace(
     References:
         Hutchinson, A stochastic estimator of the trace of the influence matrix, 1989.
     """
-    if num_samples < 2:
-        raise ValueError(f"num_samples must be at least 2, got {num_samples}.")
+    check_num_samples(num_samples)
     curvature = curvature_at(loss_fn, params, batches, args, normalization, mask)
     samples = []
     for sample in range(num_samples):
         v = _signs(jax.random.fold_in(key, sample), curvature.around.params)
         samples.append(np.asarray(inner(v, curvature.product(v))))
     check_finite(samples)
-    standard_error = np.std(samples, ddof=1) / np.sqrt(num_samples)
-    return HessianTrace(float(np.mean(samples)), float(standard_error))
+    return HessianTrace(*mean_and_standard_error(samples))
 
 
 @jax.jit

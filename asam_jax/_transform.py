@@ -1,5 +1,6 @@
 """The ascent as an element of an Optax chain."""
 
+import functools
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ._ascent import gradient_at_worst
+from ._ascent import ascend, gradient_at_worst
 from ._axis import make_varying
 from ._normalization import elementwise, identity
 from ._typing import GradFn, Normalization, PyTree, Rho, Where
@@ -75,8 +76,9 @@ def asam(
             ``update``: if ``params`` is missing, ``grad_fn`` returns anything but
             gradients, a wrapper has hidden parameters, `axis_name` is not bound, or the
             gradient was already summed over it.
-        TypeError: From ``update``, if ``grad_fn`` is missing, or a parameter that is
-            not masked out is neither floating nor complex.
+        TypeError: If `rho` or `eta` is no number. From ``update``, if ``grad_fn`` is
+            missing, or a parameter that is not masked out is neither floating nor
+            complex.
 
     Example:
         >>> import asam_jax, jax, jax.numpy as jnp, optax
@@ -120,15 +122,14 @@ def asam(
         check_like("updates", updates, params)
         if axis_name is not None:
             params = make_varying(params, updates, axis_name)
-        grads = gradient_at_worst(
-            grad_fn,
-            params,
-            updates,
-            rho(state.step) if callable(rho) else rho,
+        climb = functools.partial(
+            ascend,
+            rho=rho(state.step) if callable(rho) else rho,
             normalization=normalization,
             p=p,
             mask=mask,
         )
+        grads = gradient_at_worst(grad_fn, climb, params, updates)
         return grads, AscentState(optax.safe_increment(state.step))
 
     return optax.GradientTransformationExtraArgs(init, update)

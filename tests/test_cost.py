@@ -8,6 +8,7 @@ state donated.
 
 import functools
 import math
+import types
 from typing import NamedTuple
 
 import jax
@@ -98,10 +99,12 @@ def plain_cost():
 @pytest.fixture(params=["norm taken once", "norm taken twice"])
 def without_branch(request, monkeypatch):
     """Counts as in a CPU's program but for extremes, or as in an accelerator's."""
-    once = request.param == "norm taken once"
-    monkeypatch.setattr(
-        "jax.lax.cond", lambda is_right, norm, again: norm() if once else again()
-    )
+    if request.param == "norm taken twice":
+        branch = lambda compute, *, otherwise: otherwise()
+        monkeypatch.setattr("asam_jax._norm.in_cpu_program", branch)
+    else:
+        cond = lambda is_right, norm, again: norm()
+        monkeypatch.setattr("asam_jax._norm.lax", types.SimpleNamespace(cond=cond))
 
 
 @pytest.mark.slow

@@ -63,6 +63,18 @@ def test_a_rise_within_the_rounding_of_the_loss_is_none():
     assert not found.converged
 
 
+def test_in_float64_the_rounding_of_the_loss_is_finer():
+    with jax.enable_x64(True):
+        found = asam_jax.sharpness(
+            lambda w: 100 + jnp.sum(w),
+            jnp.ones(2),
+            rho=1e-6,
+            normalization=asam_jax.identity(),
+        )
+    assert found.value == pytest.approx(1e-6 * 2**0.5, rel=1e-6)
+    assert found.converged
+
+
 def test_a_hessian_that_is_not_finite_is_refused():
     loss_fn, w = lambda w: jnp.sqrt(jnp.sum(w**2)) + jnp.sum(w), jnp.zeros(5)
     with pytest.raises(ValueError, match="Hessian at the parameters is not finite"):

@@ -1,19 +1,18 @@
 """How long a step of each method takes: the small CIFAR preset's, taken in turn.
 
-Blocks of ten steps, whole periods of every 2, 5 and 10, run method after method, round
-after round, so that what disturbs one disturbs all. The images are made up: the time
-does not depend on them.
+Blocks of ten steps, whole periods of every 2, 5 and 10, are timed in turn. The images
+are made up: the time does not depend on them.
 """
 
 import dataclasses
 import pathlib
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import jax
 import numpy as np
 
 from experiments.benchmarks.loop import made_up_splits
+from experiments.benchmarks.timing import Run, interleave
 from experiments.frontier.cifar10 import NOISE_RATE
 from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
@@ -33,8 +32,8 @@ class Times:
 
     out: pathlib.Path = pathlib.Path("runs/frontier")
     """Folder of frontier-times.json."""
-    rounds: int = 15
-    """Blocks a method; the first is thrown away."""
+    seconds: float = 150.0
+    """Time for all methods, compilation not counted."""
 
 
 def main(options: Times) -> None:
@@ -43,7 +42,8 @@ def main(options: Times) -> None:
     blocks = {
         name: block_of(name) for name in METHODS if name not in ("sgd-2x", "asam-late")
     }
-    seconds = interleaved(blocks, options.rounds)
+    blocks_of = interleave(blocks, options.seconds)
+    seconds = {name: times / BLOCK for name, times in blocks_of.items()}
     record |= {
         "options": dataclasses.asdict(options) | {"out": str(options.out)},
         "seconds_a_step": {name: float(np.median(x)) for name, x in seconds.items()},
@@ -54,8 +54,8 @@ def main(options: Times) -> None:
     write_report(options.out)
 
 
-def block_of(name: str) -> Callable[[], None]:
-    """Returns a function that takes ten steps of a method, compiled by the first."""
+def block_of(name: str) -> Run:
+    """Returns a function that takes blocks of ten steps, compiled by the first."""
     config = SmallStudy().config(name, METHODS[name].ascent(1.0), NOISE_RATE, epochs=32)
     task = task_of_splits(config, made_up_splits(SIDE), seed=0)
     climbing_step, plain_step = (
@@ -66,37 +66,13 @@ def block_of(name: str) -> Callable[[], None]:
     batch = next(task.inputs(0))
     due = [climbs(task.ascent, BLOCK, step) for step in range(BLOCK)]
 
-    def block() -> None:
+    def run(num_blocks: int) -> None:
         nonlocal state
-        for climb in due:
+        for climb in num_blocks * due:
             state = (climbing_step if climb else plain_step)(state, batch)
         jax.block_until_ready(state)
 
-    return block
-
-
-def interleaved(
-    blocks: Mapping[str, Callable[[], None]],
-    rounds: int,
-    clock: Callable[[], float] = time.perf_counter,
-) -> dict[str, np.ndarray]:
-    """Times blocks round by round.
-
-    Args:
-        blocks: What is timed, by name.
-        rounds: How often, the first round included, which is not counted.
-        clock: Seconds since any moment.
-
-    Returns:
-        Seconds a step of each block, [round].
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in blocks}
-    for _ in range(rounds):
-        for name, block in blocks.items():
-            began = clock()
-            block()
-            seconds[name].append((clock() - began) / BLOCK)
-    return {name: np.array(values[1:]) for name, values in seconds.items()}
+    return run
 
 
 def ratios(seconds: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:

@@ -2,25 +2,7 @@ import numpy as np
 import pytest
 
 from experiments.frontier.methods import METHODS
-from experiments.frontier.times import BLOCK, interleaved, ratios
-
-
-def test_blocks_are_timed_in_turn_and_the_first_round_is_thrown_away():
-    now, order = 0.0, []
-
-    def block(name, duration):
-        def run():
-            nonlocal now
-            order.append(name)
-            now += duration * BLOCK * (100 if len(order) <= 2 else 1)
-
-        return run
-
-    blocks = {"a": block("a", 1.0), "b": block("b", 3.0)}
-    seconds = interleaved(blocks, rounds=3, clock=lambda: now)
-    assert order == ["a", "b"] * 3
-    np.testing.assert_allclose(seconds["a"], [1.0, 1.0])
-    np.testing.assert_allclose(seconds["b"], [3.0, 3.0])
+from experiments.frontier.times import BLOCK, ratios
 
 
 def test_a_ratio_is_that_of_the_same_round():
