@@ -222,3 +222,73 @@ def test_what_a_step_costs_is_what_the_results_file_says():
     )
     assert f"takes {asam[0]} (10^7 parameters) and {asam[1]} (10^8) times" in text
     assert f"for ASAM, {sam[0]} and {sam[1]} for SAM" in text
+
+
+def cells_of(name):
+    """The rows of the tables of a results file, in order."""
+    lines = (RESULTS / name).read_text().splitlines()
+    rows = [line.split("|")[1:-1] for line in lines if line.startswith("|")]
+    return [[cell.strip("* ") for cell in row] for row in rows]
+
+
+def readme_text():
+    return " ".join(README.read_text().split())
+
+
+def test_the_balls_are_those_of_the_results_file():
+    last = {row[0]: row[4] for row in cells_of("normalization.md")[2:]}
+    percent = lambda name: f"{float(last[name]):.1f}"
+    text = readme_text()
+    for words, name in {
+        "filter-wise ({} %)": "filter-wise, p = 2",
+        "element-wise with p = inf ({} %)": "element-wise, p = inf",
+        "element-wise with biases ({} %)": "element-wise with biases, p = 2",
+        "without ({} %, the paper's choice)": "element-wise, p = 2 (ASAM)",
+        "layer-wise ({} %)": "layer-wise, p = 2",
+        "SGD has {} %": "SGD",
+    }.items():
+        assert words.format(percent(name)) in text
+
+
+def test_the_correlations_are_those_of_the_results_file():
+    header, _, tau, *_ = cells_of("correlation.md")
+    two_digits = lambda cell: re.sub(
+        r"\d\.\d+", lambda number: f"{float(number[0]):.2f}", cell
+    )
+    found = {name: two_digits(cell) for name, cell in zip(header, tau, strict=False)}
+    plain, adaptive = found["sharpness, p = 2"], found["adaptive, p = 2"]
+    assert f"tau is {adaptive} against {plain} for p = 2" in readme_text()
+    plain, adaptive = (
+        found[f"{name}, p = ∞"].split()[0] for name in ("sharpness", "adaptive")
+    )
+    assert f"and {adaptive} against {plain} for p = inf" in readme_text()
+
+
+def test_the_frontier_is_that_of_the_results_file():
+    records = [
+        json.loads((RESULTS / f"frontier-{part}.json").read_text())
+        for part in ("digits", "cifar10")
+    ]
+
+    def accuracies(method, *radii):
+        for record, rho in zip(records, radii, strict=True):
+            tests = [
+                100 * run["test"]
+                for run in record["results"]
+                if (run["method"], run["rho"]) == (method, rho)
+            ]
+            assert len(tests) > 2
+            mean = mean_of(tests)
+            yield f"{mean.mean:.1f} ± {mean.standard_error:.1f}"
+
+    text = readme_text()
+    digits, images = accuracies("msam", 2.0, 1.8)
+    assert f"MSAM has {digits} and {images} %" in text
+    digits, images = accuracies("asam", 1.0, 2.0)
+    assert f"ASAM {digits} and {images}" in text
+    digits, images = accuracies("sgd", 0.0, 0.0)
+    assert f"SGD {digits} and {images}" in text
+    _, images = accuracies("asam-random", 10.0, 10.0)
+    assert f"random direction does as well ({images})" in text
+    _, images = accuracies("sam", 0.42, 0.3)
+    assert f"best on the images ({images})" in text
