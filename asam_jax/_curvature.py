@@ -94,12 +94,15 @@ class Curvature(NamedTuple):
         return np.concatenate([np.ravel(leaf) for leaf in leaves]).astype(np.float64)
 
     def to_tree(self, vector: np.ndarray) -> PyTree:
-        """Puts a vector on the devices, like the parameters."""
+        """Puts a vector on the devices, where the parameters are bound to some."""
         leaves, structure = jax.tree.flatten(self.around.params)
         ends = np.cumsum([leaf.size for leaf in leaves])
         parts = np.split(np.asarray(vector), ends[:-1])
         return structure.unflatten(
-            jax.device_put(part.reshape(leaf.shape).astype(leaf.dtype), leaf.sharding)
+            jax.device_put(
+                part.reshape(leaf.shape).astype(leaf.dtype),
+                leaf.sharding if leaf.committed else None,
+            )
             for part, leaf in zip(parts, leaves, strict=True)
         )
 

@@ -25,7 +25,8 @@ def filter_normalized_direction(
 
     for each filter (of a convolution) or neuron (of a linear layer), so that slices of
     nets with different scales of weights can be compared. Biases, and leaves with fewer
-    than two axes, such as the parameters of normalization layers, do not move.
+    than two axes, such as the parameters of normalization layers, do not move. Layers
+    stacked in one leaf, [layer, ...], as `jax.lax.scan` takes them, count as one layer.
 
     Args:
         key: A `jax.random.key`.

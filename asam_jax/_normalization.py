@@ -93,7 +93,8 @@ def filterwise(
       T_w = \|f_j\|_2 + \eta
 
     for every entry of filter :math:`f_j`, and the scale of `elementwise` for all that
-    is no filter. (In float32 the norm of weights below 1e-19 is zero.)
+    is no filter. (In float32 the norm of weights below 1e-19 is zero.) Layers stacked
+    in one leaf, [layer, ...], as `jax.lax.scan` takes them, count as one layer.
 
     Args:
         eta: Stabilises the ball where weights are near zero; >= 0.
@@ -144,4 +145,6 @@ def filter_norm(magnitude: jax.Array, filter_axis: int) -> jax.Array:
     """The Euclidean norm over all axes but `filter_axis`, in the shape of the leaf."""
     axes = tuple(set(range(magnitude.ndim)) - {filter_axis % magnitude.ndim})
     squares = jnp.sum(magnitude**2, axis=axes, keepdims=True)
-    return jnp.broadcast_to(jnp.sqrt(squares), magnitude.shape)
+    # The derivative of the square root is infinite at 0, even where it is not used.
+    norm = jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0)
+    return jnp.broadcast_to(norm, magnitude.shape)

@@ -89,19 +89,17 @@ def perturbation(
 
     # Leaves that are masked out may be integers with float0 gradients: not touched.
     climbed = [jnp.conj(at_least_float32(grad)) for grad in _kept(grads, kept)]
-    rho = jnp.where(jnp.isfinite(rho), rho, 0)
-    if p == 2:
-        r, norm = rescaled_norm(
-            lambda params: _kept(normalization(params), kept), params, climbed
-        )
-        # XLA computes a division once. A cheaper operation it would copy into the loop
-        # of every leaf, and with it the sum over all leaves: compile time would grow
-        # with the square of their number, 20 s at 200.
-        maximise = functools.partial(_maximise_euclidean, r=r, factor=rho / norm)
-    else:
-        reach = rho / jnp.where(_have_direction(climbed), 1, jnp.inf)  # as above
-        maximise = functools.partial(_maximise_infinity, reach=reach)
-    eps = map(maximise, _kept(scales, kept), climbed)
+    own_scales = _kept(scales, kept)
+    rho = at_least_float32(rho)
+    rho = jnp.where(jnp.isfinite(rho) & (rho >= 0), rho, 0)
+    with jax.numpy_dtype_promotion("standard"):  # here, whatever the user has elsewhere
+        if p == 2:
+            r, norm = rescaled_norm(
+                lambda params: _kept(normalization(params), kept), params, climbed
+            )
+            eps = iter(_maximise_euclidean(rho, own_scales, climbed, r, norm))
+        else:
+            eps = iter(_maximise_infinity(rho, own_scales, climbed))
     return jax.tree.map(
         lambda w, keep: next(eps).astype(w.dtype) if keep else jnp.zeros_like(w),
         params,
@@ -115,18 +113,37 @@ def _kept(tree: PyTree, kept: PyTree) -> list:
 
 
 def _maximise_euclidean(
-    scale: jax.Array, grad: jax.Array, *, r: jax.Array, factor: jax.Array
-) -> jax.Array:
-    """``rho * T^2 g / ||T g||_2`` for one leaf; factor is rho / ||r T (r g)||_2."""
-    return jnp.where(factor > 0, scale * (factor * (r * (scale * (r * grad)))), 0)
+    rho: jax.Array,
+    scales: list[jax.Array],
+    grads: list[jax.Array],
+    r: jax.Array,
+    norm: jax.Array,
+) -> list[jax.Array]:
+    """``rho * T^2 g / ||T g||_2``, where norm is ``||r T (r g)||_2``."""
+    # XLA computes a division once. A cheaper operation it would copy into the loop of
+    # every leaf, and with it the sum over all leaves: compile time would grow with the
+    # square of their number, 20 s at 200.
+    exists, factor = 1 / norm, rho.astype(norm.dtype) / norm
+    # At rho = 0, too, eps has a derivative with respect to rho: not `factor > 0`.
+    return [
+        jnp.where(exists > 0, scale * (factor * (r * (scale * (r * grad)))), 0)
+        for scale, grad in zip(scales, grads, strict=True)
+    ]
 
 
 def _maximise_infinity(
-    scale: jax.Array, grad: jax.Array, *, reach: jax.Array
-) -> jax.Array:
-    """``rho * T sign(g)`` for one leaf; reach is rho, or 0 without a direction."""
-    moves = (reach > 0) & jnp.isfinite(scale)
-    return jnp.where(moves, reach * jnp.abs(scale) * jnp.sign(grad), 0)
+    rho: jax.Array, scales: list[jax.Array], grads: list[jax.Array]
+) -> list[jax.Array]:
+    """``rho * T sign(g)``."""
+    exists = 1 / jnp.where(_have_direction(grads), 1, jnp.inf)  # divided as above
+    return [
+        jnp.where(
+            (exists > 0) & jnp.isfinite(scale),
+            rho * jnp.abs(scale) * jnp.sign(grad),
+            0,
+        )
+        for scale, grad in zip(scales, grads, strict=True)
+    ]
 
 
 def _have_direction(grads: list[jax.Array]) -> jax.Array:

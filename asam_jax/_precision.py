@@ -14,9 +14,10 @@ def at_least_float32(leaf: jax.typing.ArrayLike) -> jax.Array:
     squares in a norm overflow above 256.
     """
     leaf = jnp.asarray(leaf)
-    if not jnp.issubdtype(leaf.dtype, jnp.inexact):
-        return leaf
-    return leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
+    is_low = (
+        jnp.issubdtype(leaf.dtype, jnp.floating) and jnp.finfo(leaf.dtype).bits < 32
+    )
+    return leaf.astype(jnp.float32) if is_low else leaf
 
 
 def cast_like(tree: PyTree, like: PyTree) -> PyTree:

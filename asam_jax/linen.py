@@ -3,6 +3,7 @@
 import functools
 from typing import Any, TypeVar
 
+import optax
 from flax.training.train_state import TrainState
 
 from ._typing import GradFn, PyTree
@@ -43,7 +44,9 @@ def apply_gradients(
         >>> int(state.step)
         1
     """
-    tx: Any = state.tx
-    with_grad_fn = tx._replace(update=functools.partial(tx.update, grad_fn=grad_fn))
+    update: Any = state.tx.update
+    with_grad_fn = optax.GradientTransformationExtraArgs(
+        state.tx.init, functools.partial(update, grad_fn=grad_fn)
+    )
     stepped = state.replace(tx=with_grad_fn).apply_gradients(grads=grads, **replaced)
-    return stepped.replace(tx=tx)
+    return stepped.replace(tx=state.tx)

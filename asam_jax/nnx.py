@@ -7,7 +7,7 @@ import jax
 from flax import nnx
 from flax.nnx import filterlib
 
-from ._typing import GradFn
+from ._typing import GradFn, PyTree
 
 
 def grad_fn(
@@ -21,15 +21,17 @@ def grad_fn(
     """The ``grad_fn`` of an NNX model, for ``nnx.Optimizer.update``.
 
     Call it before the clean pass. It takes a snapshot of all that is no parameter:
-    BatchNorm statistics and the counters of random streams. The second pass starts
-    from there, so that it draws the same dropout masks, and what it does to them is
-    thrown away: statistics move once a step, in the clean pass.
+    BatchNorm statistics and the counters of random streams, in the model and in the
+    other arguments. The second pass starts from there, so that it draws the same
+    dropout masks, and what it does to them is thrown away: statistics move once a step,
+    in the clean pass.
 
     Args:
         loss_fn: ``loss_fn(model, *args, **kwargs)`` to a scalar, as for
             `nnx.value_and_grad`.
         model: The model.
-        *args: The arguments of `loss_fn` after the model: this step's batch.
+        *args: The arguments of `loss_fn` after the model: this step's batch; `nnx.Rngs`
+            and metrics too.
         wrt: The filter of the variables that are trained, as given to `nnx.Optimizer`.
         has_aux: Whether `loss_fn` returns ``(loss, aux)``.
         **kwargs: The keyword arguments of `loss_fn`.
@@ -51,10 +53,19 @@ def grad_fn(
     """
     # A clone, since split returns the live variables, which the clean pass moves.
     graphdef, _, rest = nnx.split(nnx.clone(model), wrt, ...)
+    kept_args, kept_kwargs = _cloned((args, kwargs))
 
     def loss_of(params):
         copy = nnx.merge(graphdef, params, rest, copy=True)
-        result = loss_fn(copy, *args, **kwargs)
+        own_args, own_kwargs = _cloned((kept_args, kept_kwargs))
+        result = loss_fn(copy, *own_args, **own_kwargs)
         return result[0] if has_aux else result
 
     return jax.grad(loss_of)
+
+
+def _cloned(arguments: PyTree) -> PyTree:
+    """The same arguments, with copies of what NNX lets a function change."""
+    is_node = lambda x: isinstance(x, nnx.Pytree)
+    clone = lambda x: nnx.clone(x) if is_node(x) else x
+    return jax.tree.map(clone, arguments, is_leaf=is_node)

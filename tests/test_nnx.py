@@ -174,3 +174,37 @@ def test_a_bfloat16_model_is_perturbed_in_float32_and_stays_bfloat16():
             jax.tree.leaves(after), jax.tree.leaves(before), strict=True
         )
     )
+
+
+class RngsAtCall(nnx.Module):
+    """A perceptron whose random stream is an argument."""
+
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.hidden = nnx.Linear(4, 8, rngs=rngs)
+        self.dropout = nnx.Dropout(0.5)
+        self.head = nnx.Linear(8, 1, rngs=rngs)
+
+    def __call__(self, x, rngs):
+        return self.head(self.dropout(nnx.relu(self.hidden(x)), rngs=rngs))
+
+
+def test_random_streams_and_metrics_may_be_arguments_of_the_loss():
+    def loss_fn(model, inputs, metric, rngs):
+        loss = jnp.mean((model(inputs, rngs) - 1) ** 2)
+        metric.update(values=loss)
+        return loss
+
+    @nnx.jit
+    def gradients(model, metric, rngs):
+        grad_fn = asam_jax.nnx.grad_fn(loss_fn, model, INPUTS, metric, rngs=rngs)
+        clean = nnx.grad(loss_fn)(model, INPUTS, metric, rngs)
+        params = nnx.state(model, nnx.Param)
+        return clean, grad_fn(params), grad_fn(params)
+
+    metric, rngs = nnx.metrics.Average(), nnx.Rngs(dropout=1)
+    clean, first, second = gradients(RngsAtCall(), metric, rngs)
+    assert_close(first, clean)  # the same dropout mask, at the same parameters
+    assert_close(second, clean)
+    assert int(rngs.dropout.count[...]) == 1
+    assert int(metric.count[...]) == 1
