@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from experiments.digits.config import Config
 from experiments.digits.invariance import Climb
 from experiments.digits.results import Result
+from experiments.markdown import aligned_table
 from experiments.statistics import mean_of
 
 
@@ -47,13 +48,7 @@ def table(results: Sequence[Result]) -> str:
         "**test, last epoch, %**",
         "test, maximum, %",
     ]
-    rows = [_row(result) for result in results]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| " + " | ".join(map(str.ljust, row, widths)) + " |"
-        for row in [header, rule, *rows]
-    )
+    return aligned_table(header, map(_row, results))
 
 
 def _row(result: Result) -> list[str]:

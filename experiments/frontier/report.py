@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from experiments.frontier.figure import draw
 from experiments.frontier.methods import METHODS
 from experiments.frontier.results import Study, read_study
+from experiments.markdown import markdown_table
 from experiments.statistics import Mean, mean_of
 
 PARTS = ("digits", "cifar10")
@@ -66,8 +67,7 @@ def table(study: Study, ratios: Mapping[str, Mapping[str, float]]) -> str:
     names = sorted(study.costs, key=lambda name: study.costs[name])
     efficient = study.frontier()
     rows = [_row(study, name, ratios, name in efficient) for name in names]
-    rule = ("---",) * len(HEADER)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (HEADER, rule, *rows))
+    return markdown_table(HEADER, rows)
 
 
 def _row(study: Study, name: str, ratios, is_efficient: bool) -> tuple[str, ...]:
