@@ -10,6 +10,7 @@ those counts divided by an assumed speed, no measurement.
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import tyro
 from tqdm import tqdm
 
+from experiments.markdown import markdown_table
 from experiments.nets import IMAGE_NETS
 from experiments.presets import CIFAR, IMAGENET
 from experiments.provenance import provenance, write_json
@@ -68,6 +70,22 @@ def run_flops(config: ImageConfig, per_gradient: float) -> float:
     return per_gradient * gradients * num_images * config.epochs
 
 
+def markdown(record: Mapping[str, Any]) -> str:
+    """Returns the table of what `main` writes as JSON, a row a preset."""
+    header = ["preset", "Gflop an image and gradient", "Eflop a run"]
+    header += [f"hours at {record['assumed_teraflops']:g} Tflop/s"]
+    rows = [
+        [
+            row["preset"],
+            f"{row['gigaflops_per_image_and_gradient']:.3g}",
+            f"{row['exaflops']:.3g}",
+            f"{row['hours_at_assumed_speed']:.2g}",
+        ]
+        for row in sorted(record["presets"], key=lambda row: row["preset"])
+    ]
+    return markdown_table(header, rows) + "\n"
+
+
 def main(options: Options) -> None:
     """Counts, and writes the table and the JSON."""
     record = provenance()
@@ -90,22 +108,12 @@ def main(options: Options) -> None:
                 "hours_at_assumed_speed": hours,
             }
         )
+    record |= {"assumed_teraflops": options.teraflops, "presets": rows}
+    text = markdown(record)
     options.out.mkdir(parents=True, exist_ok=True)
-    write_json(
-        options.out / "cost.json",
-        {**record, "assumed_teraflops": options.teraflops, "presets": rows},
-    )
-    lines = [
-        "| preset | Gflop an image and gradient | Eflop a run "
-        f"| hours at {options.teraflops:g} Tflop/s |",
-        "|---|---|---|---|",
-        *(
-            "| {} | {:.3g} | {:.3g} | {:.2g} |".format(*row.values())
-            for row in sorted(rows, key=lambda row: row["preset"])
-        ),
-    ]
-    (options.out / "cost.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    write_json(options.out / "cost.json", record)
+    (options.out / "cost.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -16,14 +16,15 @@ The paper's own table (ResNet-32, all images) is that of the presets
 import dataclasses
 import pathlib
 
-from experiments.label_noise_report import method_of, write_report
+from experiments.label_noise_report import result_of, write_report
 from experiments.presets import ascent
 from experiments.provenance import provenance
-from experiments.runs import Run
-from experiments.study import SmallStudy, best_rho, command, finish_all
+from experiments.run_summary import last_validation_accuracy
+from experiments.small_cifar10 import SmallStudy
+from experiments.study_command import command
 from experiments.training.image_config import ImageConfig
-
-METHODS = ("sgd", "sgd-2x", "sam", "asam")
+from experiments.tuned_training import tune_then_repeat
+from experiments.tuning import check_grids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +46,7 @@ class Study(SmallStudy):
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
-        if len(self.sam_rhos) != len(self.asam_rhos):
-            raise ValueError("the grids of SAM and ASAM must be equally long")
+        check_grids({"--sam-rhos": self.sam_rhos, "--asam-rhos": self.asam_rhos})
         if not self.seeds or not self.noise_rates:
             raise ValueError("there must be at least one seed and one noise rate")
 
@@ -72,47 +72,24 @@ def grids(study: Study) -> dict[str, tuple[float, ...]]:
     }
 
 
-def chosen_rho(runs: list[Run], method: str, noise_rate: float, seed: int) -> float:
-    """Returns the rho with the best last accuracy on the validation split."""
-    tried = [
-        run
-        for run in runs
-        if (method, noise_rate, seed)
-        == (method_of(run), run.config["data"]["noise_rate"], run.config["seed"])
-    ]
-    return best_rho(
-        (run.series("validation", "accuracy")[-1], run.config["ascent"]["rho"])
-        for run in tried
-    )
-
-
 def main(study: Study) -> None:
     """Trains what is left, choosing rho on the way, and writes the report."""
-    record = provenance()
-    runs: list[Run] = []
-
-    def add(run: Run) -> None:
-        runs.append(run)
-        write_report(study.out, record, study.record(), runs)
-
-    tuned = [
-        config_of(study, method, noise_rate, rho)
-        for noise_rate in study.noise_rates
-        for method in METHODS
-        for rho in grids(study)[method]
-    ]
-    finish_all(study.jobs(tuned, study.seeds[:1]), study.workers, add)
-    final = [
-        config_of(
-            study,
-            method,
-            noise_rate,
-            chosen_rho(runs, method, noise_rate, study.seeds[0]),
-        )
-        for noise_rate in study.noise_rates
-        for method in METHODS
-    ]
-    finish_all(study.jobs(final, study.seeds[1:]), study.workers, add)
+    record = {**provenance(), "study": study.record()}
+    results = []
+    finished = tune_then_repeat(
+        {
+            (method, noise_rate): rhos
+            for noise_rate in study.noise_rates
+            for method, rhos in grids(study).items()
+        },
+        study.seeds,
+        lambda setting, rho: config_of(study, *setting, rho),
+        study.finish,
+        last_validation_accuracy,
+    )
+    for (method, _), run in finished:
+        results.append(result_of(method, run))
+        write_report(study.out, record, results)
     print((study.out / "label_noise.md").read_text())
 
 

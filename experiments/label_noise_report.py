@@ -1,15 +1,19 @@
 """The table, figure and JSON of the label-noise study."""
 
+import operator
 import pathlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import matplotlib.figure
 
 from experiments import palette
+from experiments.markdown import markdown_table
 from experiments.provenance import write_json
+from experiments.run_summary import summary
 from experiments.runs import Run
 from experiments.statistics import mean_of
-from experiments.study import best_rho, result_of
+from experiments.tuning import EDGE_NOTE, ChosenRuns, chosen_runs
 
 COLOURS = {
     "sgd": palette.SGD,
@@ -23,74 +27,65 @@ LABELS = {
     "sam": "SAM",
     "asam": "ASAM",
 }
+HEADER = ("", "rho", "seeds", "last epoch", "maximum", "on noisy train labels")
 
 
-def method_of(run: Run) -> str:
-    """Returns sgd, sgd-2x, sam or asam, from a name like `noise40-sam-rho0.2`."""
-    return run.config["name"].partition("-")[2].partition("-rho")[0]
+def result_of(method: str, run: Run) -> dict[str, Any]:
+    """Returns what the report says of a finished run."""
+    noise_rate = run.config["data"]["noise_rate"]
+    return {"noise_rate": noise_rate, "method": method, **summary(run)}
 
 
 def write_report(
-    out: pathlib.Path, record: dict[str, Any], study: dict[str, Any], runs: list[Run]
+    out: pathlib.Path, record: Mapping[str, Any], results: Iterable[dict[str, Any]]
 ) -> None:
-    """Writes label_noise.json, .md and .png of the runs that are finished."""
+    """Writes label_noise.json, .md and .png of the runs that are finished.
+
+    Args:
+        out: The folder.
+        record: What the JSON says beside the runs; the first of the seeds of its
+            `study` chooses rho.
+        results: What `result_of` returns of each run.
+    """
+    order = operator.itemgetter("noise_rate", "method", "rho", "seed")
+    record = {**record, "runs": sorted(results, key=order)}
     out.mkdir(parents=True, exist_ok=True)
-    results = sorted(
-        map(_result, runs), key=lambda result: list(map(str, result.values()))
-    )
-    write_json(out / "label_noise.json", {**record, "study": study, "runs": results})
-    (out / "label_noise.md").write_text(_tables(results, study["seeds"][0]))
-    _draw(results, study["seeds"][0], out / "label_noise.png")
-
-
-def _result(run: Run) -> dict[str, Any]:
-    return {
-        "noise_rate": run.config["data"]["noise_rate"],
-        "method": method_of(run),
-        **result_of(run),
-    }
+    write_json(out / "label_noise.json", record)
+    (out / "label_noise.md").write_text(markdown(record))
+    _draw(record["runs"], record["study"]["seeds"][0], out / "label_noise.png")
 
 
 def _select(results, **wanted):
     return [r for r in results if all(r[name] == x for name, x in wanted.items())]
 
 
-def _chosen(results, noise_rate, method, first_seed):
-    """The runs of the rho that the first seed chooses."""
-    tried = _select(results, noise_rate=noise_rate, method=method)
-    first = _select(tried, seed=first_seed)
-    if not first:
-        return []
-    rho = best_rho((run["last_validation_accuracy"], run["rho"]) for run in first)
-    return _select(tried, rho=rho)
-
-
-def _tables(results, first_seed) -> str:
-    lines = []
+def markdown(record: Mapping[str, Any]) -> str:
+    """Returns the tables of what `write_report` writes as JSON, one a noise rate."""
+    results, first_seed = record["runs"], record["study"]["seeds"][0]
+    paragraphs, notes = [], []
     for noise_rate in sorted({result["noise_rate"] for result in results}):
-        lines += [
-            f"Label noise {noise_rate:.0%}, test accuracy in % on clean labels:",
-            "",
-            "| | rho | seeds | last epoch | maximum | on noisy train labels |",
-            "|---|---|---|---|---|---|",
-        ]
+        rows = []
         for method, label in LABELS.items():
-            runs = _chosen(results, noise_rate, method, first_seed)
-            if not runs:
-                lines.append(f"| {label} | | 0 | not run | | |")
-                continue
-            cells = [
-                mean_of([run[name] for run in runs]).percent()
-                for name in (
-                    "last_test_accuracy",
-                    "max_test_accuracy",
-                    "last_train_accuracy",
-                )
-            ]
-            rho = f"{runs[0]['rho']:g}" if runs[0]["rho"] else "-"
-            lines.append(f"| {label} | {rho} | {len(runs)} | {' | '.join(cells)} |")
-        lines.append("")
-    return "\n".join(lines)
+            runs = _select(results, noise_rate=noise_rate, method=method)
+            found = chosen_runs(runs, "last_validation_accuracy", first_seed)
+            rows.append([label, *_cells(found)])
+            if found and found.choice.is_at_edge:
+                notes = [EDGE_NOTE]
+        paragraphs += [
+            f"Label noise {noise_rate:.0%}, test accuracy in % on clean labels:",
+            markdown_table(HEADER, rows),
+        ]
+    return "\n\n".join([*paragraphs, *notes]) + "\n"
+
+
+def _cells(found: ChosenRuns | None) -> list[str]:
+    if found is None:
+        return ["", "0", "not run", "", ""]
+    means = [
+        mean_of([run[name] for run in found.runs]).percent()
+        for name in ("last_test_accuracy", "max_test_accuracy", "last_train_accuracy")
+    ]
+    return [found.choice.text(), f"{len(found.runs)}", *means]
 
 
 def _draw(results, first_seed, path: pathlib.Path) -> None:

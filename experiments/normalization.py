@@ -22,8 +22,10 @@ from experiments.normalization_report import write_report
 from experiments.presets import scheme_ascent
 from experiments.provenance import provenance
 from experiments.runs import Run
-from experiments.study import SmallStudy, command, finish_all
+from experiments.small_cifar10 import SmallStudy
+from experiments.study_command import command
 from experiments.training.image_config import ImageConfig
+from experiments.tuning import check_grids
 
 LIKE_ASAM = (0.3, 0.6, 1.2, 2.4, 4.8)
 
@@ -55,8 +57,7 @@ class Study(SmallStudy):
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
-        if len({len(rhos) for rhos in self.grids.values()}) != 1:
-            raise ValueError("the grids of all schemes must be equally long")
+        check_grids({f"--{scheme}": rhos for scheme, rhos in self.grids.items()})
         if not self.seeds:
             raise ValueError("there must be at least one seed")
 
@@ -98,13 +99,9 @@ def main(study: Study) -> None:
     """Trains what is left and writes the report."""
     record = {**provenance(), "study": study.record()}
     runs: list[Run] = []
-
-    def add(run: Run) -> None:
+    for run in study.finish(configs_of(study), study.seeds):
         runs.append(run)
         write_report(study.out, record, runs)
-
-    jobs = study.jobs(configs_of(study), study.seeds)
-    finish_all(jobs, study.workers, add)
     print((study.out / "normalization.md").read_text())
 
 

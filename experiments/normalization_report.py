@@ -8,6 +8,7 @@ the validation split in the last epoch.
 """
 
 import dataclasses
+import operator
 import pathlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,12 +20,14 @@ from matplotlib.figure import Figure
 from tyro.conf import Positional
 
 from experiments import palette
+from experiments.markdown import markdown_table
 from experiments.presets import SCHEMES
 from experiments.provenance import provenance, write_json
+from experiments.run_summary import summary
 from experiments.runs import Run, find_runs
 from experiments.statistics import Mean, mean_of
-from experiments.study import best_rho, result_of
 from experiments.training.config import Ascent
+from experiments.tuning import EDGE_NOTE, Choice, choose
 
 LABELS = {
     "elementwise": "element-wise, p = 2 (ASAM)",
@@ -41,6 +44,15 @@ STYLES = {
     "layerwise": ("#56B4E9", "v"),
 }
 """Scheme to colour and marker."""
+HEADER = (
+    "",
+    "rho",
+    "of",
+    "seeds",
+    "last epoch",
+    "maximum",
+    "on train labels as given",
+)
 
 Results = Sequence[Mapping[str, Any]]
 
@@ -85,10 +97,11 @@ def write_report(
     """
     _check_alike(runs)
     out.mkdir(parents=True, exist_ok=True)
-    results = [{"scheme": scheme_of(run), **result_of(run)} for run in runs]
-    results.sort(key=lambda result: (result["scheme"], result["rho"], result["seed"]))
-    write_json(out / "normalization.json", {**record, "runs": results})
-    (out / "normalization.md").write_text(table(results))
+    results = [{"scheme": scheme_of(run), **summary(run)} for run in runs]
+    results.sort(key=operator.itemgetter("scheme", "rho", "seed"))
+    record = {**record, "runs": results}
+    write_json(out / "normalization.json", record)
+    (out / "normalization.md").write_text(markdown(record))
     draw(results, out / "normalization.png")
 
 
@@ -119,41 +132,43 @@ def by_rho(results: Results, scheme: str, metric: str) -> dict[float, Mean]:
     }
 
 
-def chosen_rho(results: Results, scheme: str) -> float:
+def choice(results: Results, scheme: str) -> Choice:
     """Returns the rho that validation chooses among those that ran."""
-    validation = by_rho(results, scheme, "last_validation_accuracy")
-    return best_rho((mean.mean, rho) for rho, mean in validation.items())
+    return choose(
+        (result["rho"], result["last_validation_accuracy"])
+        for result in results
+        if result["scheme"] == scheme
+    )
 
 
-def table(results: Results) -> str:
-    """Returns a markdown table, a row a scheme at the rho that validation chooses."""
-    lines = [
+def markdown(record: Mapping[str, Any]) -> str:
+    """Returns the table of what `write_report` writes as JSON.
+
+    It has a row for each scheme, at the rho that validation chooses.
+    """
+    rows = [_row(record["runs"], *row) for row in [("sgd", "SGD"), *LABELS.items()]]
+    return (
         "Test accuracy in % on clean labels at the rho that validation chooses. "
-        "(edge): the end of the grid, beyond which a better one may lie.",
-        "",
-        "| | rho | of | seeds | last epoch | maximum | on train labels as given |",
-        "|---|---|---|---|---|---|---|",
-        *(_row(results, *row) for row in [("sgd", "SGD"), *LABELS.items()]),
-    ]
-    return "\n".join(lines) + "\n"
+        f"{EDGE_NOTE}\n\n{markdown_table(HEADER, rows)}\n"
+    )
 
 
-def _row(results: Results, scheme: str, label: str) -> str:
+def _row(results: Results, scheme: str, label: str) -> list[str]:
     test, maximum, train = (
         by_rho(results, scheme, metric)
         for metric in ("last_test_accuracy", "max_test_accuracy", "last_train_accuracy")
     )
     if not test:
-        return f"| {label} | | | 0 | not run | | |"
-    rho = chosen_rho(results, scheme)
-    is_edge = len(test) > 1 and rho in (min(test), max(test))
-    cells = [
-        f"{rho:g} (edge)" if is_edge else f"{rho:g}" if rho else "-",
+        return [label, "", "", "0", "not run", "", ""]
+    chosen = choice(results, scheme)
+    rho = chosen.rho
+    return [
+        label,
+        chosen.text(),
         ", ".join(f"{x:g}" for x in test) if rho else "-",
         str(test[rho].num),
         *(means[rho].percent() for means in (test, maximum, train)),
     ]
-    return f"| {label} | {' | '.join(cells)} |"
 
 
 def draw(results: Results, path: pathlib.Path) -> None:
@@ -191,7 +206,7 @@ def _draw_scheme(axes: Axes, results: Results, scheme: str) -> None:
         marker=marker,
         label=LABELS[scheme],
     )
-    rho = chosen_rho(results, scheme)
+    rho = choice(results, scheme).rho
     axes.plot(rho, percent[rho], "o", color=color, markersize=13, fillstyle="none")
 
 

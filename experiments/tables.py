@@ -18,6 +18,7 @@ import tyro
 from tyro.conf import Positional
 
 from experiments import palette
+from experiments.markdown import markdown_table
 from experiments.paper import PAPER
 from experiments.presets import CIFAR, IMAGENET, METHODS
 from experiments.runs import Run, find_runs
@@ -73,17 +74,15 @@ def cell(runs: list[Run]) -> str:
 
 def table(groups: dict[str, list[Run]]) -> str:
     """Returns a markdown table, a row a net and a column a method."""
-    rows = sorted({name.rpartition("-")[0] for name in groups})
-    lines = [
-        "| | " + " | ".join(METHODS) + " | paper: " + " | ".join(METHODS) + " |",
-        "|---" * (1 + 2 * len(METHODS)) + "|",
-    ]
-    for row in rows:
+    first, *others = METHODS
+    rows = []
+    for row in sorted({name.rpartition("-")[0] for name in groups}):
         names = [f"{row}-{method}" for method in METHODS]
         ours = [cell(groups.get(name, [])) for name in names]
         paper = [str(PAPER.get(name, "")) for name in names]
-        lines.append("| " + " | ".join([row, *ours, *paper]) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([row, *ours, *paper])
+    header = ["", *METHODS, f"paper: {first}", *others]
+    return markdown_table(header, rows) + "\n"
 
 
 def draw(groups: dict[str, list[Run]], path: pathlib.Path) -> None:

@@ -1,18 +1,21 @@
 """The tables, figure and JSON of the translation study."""
 
 import json
+import operator
 import pathlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from experiments import palette
+from experiments.markdown import markdown_table
 from experiments.provenance import write_json
 from experiments.runs import Run
 from experiments.statistics import mean_of
-from experiments.study import best_rho
 from experiments.training.run_folder import RunFolder
+from experiments.tuning import EDGE_NOTE, ChosenRuns, chosen_runs
 
 COLOURS = {
     "adam": palette.SGD,
@@ -26,42 +29,31 @@ LABELS = {
     "sam": "SAM",
     "asam": "ASAM",
 }
+HEADER = (
+    "",
+    "rho",
+    "seeds",
+    "BLEU",
+    "tokenized lower-case BLEU",
+    "test loss",
+    "train loss",
+)
 
 
-def method_of(run: Run) -> str:
-    """Returns adam, adam-2x, sam or asam, from a name like `sam-rho0.2`."""
-    return run.config["name"].partition("-rho")[0]
+def validation_bleu(run: Run) -> float:
+    """Returns what chooses rho: BLEU of plain text on the validation split."""
+    return _scores(run)["validation"]["bleu"]["plain"]["score"]
 
 
-def scores_of(run: Run) -> dict[str, float]:
-    """Returns the BLEU of each split, of plain text."""
-    scores = json.loads(RunFolder(run.path).scores.read_text())
-    return {split: score["bleu"]["plain"]["score"] for split, score in scores.items()}
-
-
-def write_report(
-    out: pathlib.Path, record: dict[str, Any], study: dict[str, Any], runs: list[Run]
-) -> None:
-    """Writes translation.json, .md and .png of the runs that are finished."""
-    out.mkdir(parents=True, exist_ok=True)
-    results = sorted(
-        map(_result, runs), key=lambda r: (r["method"], r["rho"], r["seed"])
-    )
-    first_seed = study["seeds"][0]
-    write_json(out / "translation.json", {**record, "study": study, "runs": results})
-    text = _table(results, first_seed) + "\n" + _samples(results, first_seed)
-    (out / "translation.md").write_text(text)
-    _draw(results, first_seed).savefig(out / "translation.png", dpi=120)
-
-
-def _result(run: Run) -> dict[str, Any]:
-    scores = json.loads(RunFolder(run.path).scores.read_text())
-    plain, tokenized = (scores["test"]["bleu"][kind] for kind in ("plain", "tokenized"))
+def result_of(method: str, run: Run) -> dict[str, Any]:
+    """Returns what the report says of a finished run."""
+    test = _scores(run)["test"]
+    plain, tokenized = (test["bleu"][kind] for kind in ("plain", "tokenized"))
     return {
-        "method": method_of(run),
+        "method": method,
         "rho": run.config["ascent"]["rho"],
         "seed": run.config["seed"],
-        "validation_bleu": scores["validation"]["bleu"]["plain"]["score"],
+        "validation_bleu": validation_bleu(run),
         "test_bleu": plain["score"],
         "signature": plain["signature"],
         "test_tokenized_bleu": tokenized["score"],
@@ -70,53 +62,82 @@ def _result(run: Run) -> dict[str, Any]:
         "train_loss": run.series("train", "loss")[-1],
         "epochs": run.series("validation", "epoch"),
         "validation_loss": run.series("validation", "loss"),
-        "samples": scores["test"]["samples"],
+        "samples": test["samples"],
     }
 
 
-def _chosen(results: list[dict], method: str, first_seed: int) -> list[dict]:
+def _scores(run: Run) -> dict[str, Any]:
+    return json.loads(RunFolder(run.path).scores.read_text())
+
+
+def write_report(
+    out: pathlib.Path, record: Mapping[str, Any], results: Iterable[dict[str, Any]]
+) -> None:
+    """Writes translation.json, .md and .png of the runs that are finished.
+
+    Args:
+        out: The folder.
+        record: What the JSON says beside the runs; the first of the seeds of its
+            `study` chooses rho.
+        results: What `result_of` returns of each run.
+    """
+    order = operator.itemgetter("method", "rho", "seed")
+    record = {**record, "runs": sorted(results, key=order)}
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "translation.json", record)
+    (out / "translation.md").write_text(markdown(record))
+    figure = _draw(record["runs"], record["study"]["seeds"][0])
+    figure.savefig(out / "translation.png", dpi=120)
+
+
+def markdown(record: Mapping[str, Any]) -> str:
+    """Returns table and sample translations of what `write_report` writes as JSON."""
+    results, first_seed = record["runs"], record["study"]["seeds"][0]
+    return _table(results, first_seed) + "\n" + _samples(results, first_seed)
+
+
+def _chosen(results: list[dict], method: str, first_seed: int) -> ChosenRuns | None:
     """Returns the runs of the rho that the first seed chooses."""
-    tried = [r for r in results if r["method"] == method]
-    first = [r for r in tried if r["seed"] == first_seed]
-    if not first:
-        return []
-    rho = best_rho((r["validation_bleu"], r["rho"]) for r in first)
-    return [r for r in tried if r["rho"] == rho]
+    tried = [result for result in results if result["method"] == method]
+    return chosen_runs(tried, "validation_bleu", first_seed)
 
 
 def _table(results: list[dict], first_seed: int) -> str:
+    found = {method: _chosen(results, method, first_seed) for method in LABELS}
+    rows = [[label, *_cells(found[method])] for method, label in LABELS.items()]
     lines = [
         "German to English on Multi30k, test_2016:",
         "",
-        "| | rho | seeds | BLEU | tokenized lower-case BLEU | test loss | train loss |",
-        "|---|---|---|---|---|---|---|",
+        markdown_table(HEADER, rows),
     ]
-    names = ("test_bleu", "test_tokenized_bleu", "last_test_loss", "train_loss")
-    for method, label in LABELS.items():
-        runs = _chosen(results, method, first_seed)
-        if not runs:
-            lines.append(f"| {label} | | 0 | not run | | | |")
-            continue
-        rho = f"{runs[0]['rho']:g}" if runs[0]["rho"] else "-"
-        cells = [mean_of([run[name] for run in runs]).text() for name in names]
-        lines.append(f"| {label} | {rho} | {len(runs)} | {' | '.join(cells)} |")
     signatures = {(r["signature"], r["tokenized_signature"]) for r in results}
     for plain, tokenized in signatures:
         lines += ["", f"BLEU `{plain}`, tokenized `{tokenized}`."]
     lines += [
         "The training loss has dropout and smoothed labels in it, the test loss not.",
-        "",
     ]
-    return "\n".join(lines)
+    if any(runs is not None and runs.choice.is_at_edge for runs in found.values()):
+        lines += [EDGE_NOTE]
+    return "\n".join([*lines, ""])
+
+
+def _cells(found: ChosenRuns | None) -> list[str]:
+    if found is None:
+        return ["", "0", "not run", "", "", ""]
+    means = [
+        mean_of([run[name] for run in found.runs]).text()
+        for name in ("test_bleu", "test_tokenized_bleu", "last_test_loss", "train_loss")
+    ]
+    return [found.choice.text(), f"{len(found.runs)}", *means]
 
 
 def _samples(results: list[dict], first_seed: int) -> str:
     """Returns some test sentences and what each method's chosen run makes of them."""
     samples = {}
     for method in LABELS:
-        for result in _chosen(results, method, first_seed):
-            if result["seed"] == first_seed:
-                samples[method] = result["samples"]
+        if found := _chosen(results, method, first_seed):
+            (run,) = (run for run in found.runs if run["seed"] == first_seed)
+            samples[method] = run["samples"]
     lines = [f"The first test sentences, as seed {first_seed} translates them:", ""]
     for each in zip(*samples.values(), strict=True):
         lines += [
@@ -136,10 +157,9 @@ def _draw(results: list[dict], first_seed: int) -> Figure:
     curves, rhos = figure.subplots(1, 2)
     for method, label in LABELS.items():
         style = {"color": COLOURS[method], "label": label}
-        runs = _chosen(results, method, first_seed)
-        if runs:
-            loss = np.mean([run["validation_loss"] for run in runs], axis=0)
-            curves.plot(runs[0]["epochs"], loss, **style)
+        if found := _chosen(results, method, first_seed):
+            loss = np.mean([run["validation_loss"] for run in found.runs], axis=0)
+            curves.plot(found.runs[0]["epochs"], loss, **style)
         tried = sorted(
             (r["rho"], r["test_bleu"])
             for r in results

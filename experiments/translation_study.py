@@ -13,22 +13,26 @@ The paper's own table is that of the presets `iwslt14-*` of
 """
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from experiments.presets import ascent
 from experiments.provenance import provenance
-from experiments.runs import Run
-from experiments.study import best_rho, command, finish_all
+from experiments.study_command import command
 from experiments.training.config import Cadence, RunOptions
 from experiments.training.run_folder import RunFolder
 from experiments.training.translation_config import TranslationConfig
 from experiments.training.translation_task import translation_task
 from experiments.translation_presets import multi30k
-from experiments.translation_report import method_of, scores_of, write_report
-from experiments.worker_pool import Job
-
-METHODS = ("adam", "adam-2x", "sam", "asam")
+from experiments.translation_report import (
+    result_of,
+    validation_bleu,
+    write_report,
+)
+from experiments.tuned_training import tune_then_repeat
+from experiments.tuning import check_grids
+from experiments.worker_pool import Job, finish
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +68,7 @@ class Study:
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
-        if len(self.sam_rhos) != len(self.asam_rhos):
-            raise ValueError("the grids of SAM and ASAM must be equally long")
+        check_grids({"--sam-rhos": self.sam_rhos, "--asam-rhos": self.asam_rhos})
         if not self.seeds:
             raise ValueError("there must be at least one seed")
 
@@ -94,15 +97,14 @@ def config_of(study: Study, method: str, rho: float) -> TranslationConfig:
 
 
 def jobs_of(
-    study: Study, configs: Iterable[TranslationConfig], seeds: Iterable[int]
+    study: Study, configs: Sequence[TranslationConfig], seeds: Iterable[int]
 ) -> list[Job]:
-    """Returns a job for each config and seed."""
+    """Returns a job for each config and seed, seed by seed."""
     options = RunOptions(data_dir=study.data_dir, run_dir=study.run_dir)
-    seeds = tuple(seeds)
     return [
         Job(config, seed, Cadence(eval_every=2), options, translation_task, is_scored)
-        for config in configs
         for seed in seeds
+        for config in configs
     ]
 
 
@@ -121,33 +123,21 @@ def grids(study: Study) -> dict[str, tuple[float, ...]]:
     }
 
 
-def chosen_rho(runs: list[Run], method: str) -> float:
-    """Returns the rho with the best BLEU on the validation split."""
-    return best_rho(
-        (scores_of(run)["validation"], run.config["ascent"]["rho"])
-        for run in runs
-        if method_of(run) == method
-    )
-
-
 def main(study: Study) -> None:
     """Trains what is left, choosing rho on the way, and writes the report."""
-    record = provenance()
     settings = dataclasses.asdict(study) | {"out": str(study.out)}
-    runs: list[Run] = []
-
-    def add(run: Run) -> None:
-        runs.append(run)
-        write_report(study.out, record, settings, runs)
-
-    tuned = [
-        config_of(study, method, rho)
-        for method, rhos in grids(study).items()
-        for rho in rhos
-    ]
-    finish_all(jobs_of(study, tuned, study.seeds[:1]), study.workers, add)
-    final = [config_of(study, method, chosen_rho(runs, method)) for method in METHODS]
-    finish_all(jobs_of(study, final, study.seeds[1:]), study.workers, add)
+    record = {**provenance(), "study": settings}
+    results = []
+    finished = tune_then_repeat(
+        grids(study),
+        study.seeds,
+        functools.partial(config_of, study),
+        lambda configs, seeds: finish(jobs_of(study, configs, seeds), study.workers),
+        validation_bleu,
+    )
+    for method, run in finished:
+        results.append(result_of(method, run))
+        write_report(study.out, record, results)
     print((study.out / "translation.md").read_text())
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import NamedTuple
 
+from tqdm import tqdm
+
 from experiments.command import Config, run, run_path
 from experiments.runs import Run, read_run
 from experiments.training.config import Cadence, RunOptions
@@ -37,7 +39,9 @@ class Job(NamedTuple):
 
 
 def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
-    """Yields each run as it finishes; what is finished already comes at once.
+    """Yields each run as it finishes, and moves a bar.
+
+    What is finished already comes at once.
 
     Raises:
         Exception: What a run raised, after the others have been given up.
@@ -47,13 +51,18 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
     free = context.Queue()
     for i in range(workers):
         free.put(cores[i % len(cores)])
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start, initargs=(free,)
-    ) as pool:
+    with (
+        tqdm(total=len(jobs), unit="run", disable=None) as bar,
+        ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_start, initargs=(free,)
+        ) as pool,
+    ):
         futures = [pool.submit(_finish, job) for job in jobs]
         try:
             for future in as_completed(futures):
-                yield read_run(future.result())
+                run = read_run(future.result())
+                bar.update()
+                yield run
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -24,12 +24,7 @@ from tqdm import tqdm
 from tyro.conf import OmitArgPrefixes
 
 from experiments.benchmarks.collectives import Collective, collectives
-from experiments.benchmarks.projection import (
-    Speeds,
-    counted_table,
-    project,
-    projected_table,
-)
+from experiments.benchmarks.projection import Speeds, markdown, project
 from experiments.cost import gradient_flops
 from experiments.nets import IMAGE_NETS
 from experiments.presets import IMAGENET
@@ -197,9 +192,9 @@ def main(options: Options) -> None:
     }
     options.out.mkdir(parents=True, exist_ok=True)
     write_json(options.out / "communication.json", record)
-    lines = [*counted_table(rows), "", *projected_table(projected, options.speeds)]
-    (options.out / "communication.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    text = markdown(rows, projected, options.speeds)
+    (options.out / "communication.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Any
 
+from experiments.markdown import markdown_table
+
 
 @dataclasses.dataclass(frozen=True)
 class Speeds:
@@ -43,15 +45,20 @@ def project(
     }
 
 
-def counted_table(rows: list[dict[str, Any]]) -> list[str]:
-    """Returns the lines of a table, a row a program."""
+def markdown(
+    programs: list[dict[str, Any]], projections: list[dict[str, Any]], assumed: Speeds
+) -> str:
+    """Returns the tables of what `measure` and `project` return."""
+    tables = [counted_table(programs), projected_table(projections, assumed)]
+    return "\n\n".join(tables) + "\n"
+
+
+def counted_table(rows: list[dict[str, Any]]) -> str:
+    """Returns a table of what is sent, a row a program."""
     kinds = sorted({kind for row in rows for kind in row["collectives"]})
-    lines = [
-        "| devices | step | "
-        + " | ".join(f"{kind}: number, MB" for kind in kinds)
-        + " | MB sent a device | state a device, MB |",
-        "|---" * (4 + len(kinds)) + "|",
-    ]
+    header = ["devices", "step", *(f"{kind}: number, MB" for kind in kinds)]
+    header += ["MB sent a device", "state a device, MB"]
+    table = []
     for row in rows:
         cells = [
             f"{found['count']}, {found['payload_bytes'] / 1e6:.1f}"
@@ -61,27 +68,20 @@ def counted_table(rows: list[dict[str, Any]]) -> list[str]:
         ]
         sizes = (row["wire_bytes"] / 1e6, row["state_bytes_a_device"] / 1e6)
         cells += [f"{size:.1f}" for size in sizes]
-        lines.append(
-            "| " + " | ".join([str(row["devices"]), row["step"], *cells]) + " |"
-        )
-    return lines
+        table.append([str(row["devices"]), row["step"], *cells])
+    return markdown_table(header, table)
 
 
-def projected_table(rows: list[dict[str, Any]], assumed: Speeds) -> list[str]:
-    """Returns the lines of a table, a row a program."""
+def projected_table(rows: list[dict[str, Any]], assumed: Speeds) -> str:
+    """Returns a table of the times at assumed speeds, a row a program."""
     speeds = [f"{speed:g}" for speed in assumed.gigabytes]
-    lines = [
-        f"| devices | step | ms to compute at {assumed.teraflops:g} Tflop/s | "
-        + " | ".join(f"ms to send at {speed} GB/s, share" for speed in speeds)
-        + " |",
-        "|---" * (3 + len(speeds)) + "|",
-    ]
+    header = ["devices", "step", f"ms to compute at {assumed.teraflops:g} Tflop/s"]
+    header += [f"ms to send at {speed} GB/s, share" for speed in speeds]
+    table = []
     for row in rows:
         times = row["milliseconds_to_send_at_gigabytes"]
         shares = row["share_of_the_step_at_gigabytes"]
         cells = [f"{row['compute_milliseconds']:.1f}"]
         cells += [f"{times[speed]:.2f}, {shares[speed]:.0%}" for speed in speeds]
-        lines.append(
-            "| " + " | ".join([str(row["devices"]), row["step"], *cells]) + " |"
-        )
-    return lines
+        table.append([str(row["devices"]), row["step"], *cells])
+    return markdown_table(header, table)

@@ -1,10 +1,11 @@
 """The tables, and whether asam_jax is as fast as the other JAX library."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from experiments.benchmarks import convolution
 from experiments.benchmarks.timing import Spread
+from experiments.markdown import markdown_table
 
 NOT_INSTALLED = "not installed"
 TOLERANCE = 1.02
@@ -65,7 +66,7 @@ def steps_table(record: Mapping[str, Any]) -> str:
         name = f"{net}, {measured['num_parameters']:,} parameters"
         for method, row in measured["methods"].items():
             table.append([name, method, *_cells(row)])
-    return _table(header, table)
+    return markdown_table(header, table)
 
 
 def _cells(row: Mapping[str, Any] | None) -> list[str]:
@@ -98,7 +99,7 @@ def verdicts(record: Mapping[str, Any]) -> str:
             is_step = "persistent_bytes" in rows[0]
             memory = f"{peak_ratio(*rows):.3f}" if is_step else ""
             table.append([program, *pair, found.text(3), interval, verdict, memory])
-    return _table(header, table)
+    return markdown_table(header, table)
 
 
 def _programs(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -145,7 +146,7 @@ def ascent_table(record: Mapping[str, Any]) -> str:
                 ]
             )
             table.append([f"{int(size):.0e}", speed, name, *cells])
-    return _table(header, table)
+    return markdown_table(header, table)
 
 
 def growth_table(record: Mapping[str, Any]) -> str:
@@ -164,7 +165,7 @@ def growth_table(record: Mapping[str, Any]) -> str:
                 *(Spread(**rows[method]["ratio"]).text() for method in methods),
             ]
         )
-    return _table(header, table)
+    return markdown_table(header, table)
 
 
 def layers_table(record: Mapping[str, Any]) -> str:
@@ -173,7 +174,7 @@ def layers_table(record: Mapping[str, Any]) -> str:
         [name, NOT_INSTALLED if row is None else _milliseconds(row["seconds"])]
         for name, row in record["layers"].items()
     ]
-    return _table(["layer", "ms"], rows)
+    return markdown_table(["layer", "ms"], rows)
 
 
 def _milliseconds(seconds: Mapping[str, float]) -> str:
@@ -182,8 +183,3 @@ def _milliseconds(seconds: Mapping[str, float]) -> str:
 
 def _scaled(value: float | None, unit: float, digits: int) -> str:
     return "" if value is None else f"{value / unit:.{digits}f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -14,6 +14,7 @@ from experiments.correlation.analysis import (
 from experiments.correlation.config import Study
 from experiments.correlation.paper import PAPER
 from experiments.correlation.results import Results
+from experiments.markdown import markdown_table
 
 HYPERPARAMETERS = ("batch size", "learning rate", "weight decay", "dropout")
 ROWS = ("tau", *(f"psi {name}" for name in HYPERPARAMETERS), "Psi (mean)")
@@ -52,7 +53,7 @@ def table(found: Sequence[Radius]) -> str:
         for correlation in (radius.error_gap for radius in found)
     ]
     paper = [[f"{value:.3f}" for value in PAPER[name]] for name in names]
-    return _markdown_table(header, zip(ROWS, *ours, *paper, strict=True))
+    return markdown_table(header, zip(ROWS, *ours, *paper, strict=True))
 
 
 def radii_table(found: Iterable[Radius]) -> str:
@@ -80,7 +81,7 @@ def radii_table(found: Iterable[Radius]) -> str:
         ]
         for radius in found
     )
-    return _markdown_table(header, rows)
+    return markdown_table(header, rows)
 
 
 def reading(study: Study, results: Results) -> str:
@@ -162,8 +163,3 @@ def _values(study: Study) -> str:
 
 def _list(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
-
-
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

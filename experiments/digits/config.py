@@ -4,6 +4,8 @@ import dataclasses
 import math
 from pathlib import Path
 
+from experiments.tuning import check_grids
+
 NUM_DIGITS = 1797
 
 
@@ -77,11 +79,7 @@ class Config:
             _require(value >= 0, f"--{_option(name)} must be at least 0: got {value}.")
 
     def _check_grids(self) -> None:
-        _require(
-            len(self.sam_rhos) == len(self.asam_rhos) > 0,
-            "--sam-rhos and --asam-rhos must be equally long, so that no method is "
-            f"tuned harder: got {len(self.sam_rhos)} and {len(self.asam_rhos)}.",
-        )
+        check_grids({"--sam-rhos": self.sam_rhos, "--asam-rhos": self.asam_rhos})
         for name in ("sam_rhos", "asam_rhos"):
             rhos = getattr(self, name)
             _require(

@@ -51,7 +51,7 @@ def _draw_rhos(axes: Axes, result: Result) -> None:
         return
     axes.errorbar(rhos, mean, error, color=color, marker="o", markersize=4, label=name)
     axes.plot(
-        result.chosen_rho,
+        result.choice.rho,
         mean[result.chosen],
         color=color,
         marker="o",

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from experiments.digits.config import Config
 from experiments.digits.invariance import Climb
 from experiments.digits.results import Result
-from experiments.statistics import mean_of
+from experiments.markdown import aligned_table
+from experiments.statistics import mean_of, verdict
+from experiments.tuning import EDGE_NOTE
 
 
 def markdown(
@@ -25,8 +27,8 @@ def markdown(
         "is chosen with the test labels. Level: the difference, taken seed by seed, is "
         "within three standard errors of 0."
     )
-    if any(result.chosen_at_edge for result in results):
-        caption += " (edge): the end of the grid; a better rho may lie beyond it."
+    if any(result.choice.is_at_edge for result in results):
+        caption += f" {EDGE_NOTE}"
     return (
         "\n\n".join([table(results), caption, reading(results), _shifts(curves)]) + "\n"
     )
@@ -47,23 +49,16 @@ def table(results: Sequence[Result]) -> str:
         "**test, last epoch, %**",
         "test, maximum, %",
     ]
-    rows = [_row(result) for result in results]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| " + " | ".join(map(str.ljust, row, widths)) + " |"
-        for row in [header, rule, *rows]
-    )
+    return aligned_table(header, map(_row, results))
 
 
 def _row(result: Result) -> list[str]:
     method = result.method
-    edge = " (edge)" if result.chosen_at_edge else ""
     return [
         f"{100 * result.noise_rate:g} %",
         method.name,
         f"{method.epochs * method.gradients_per_step}",
-        f"{result.chosen_rho:g}{edge}" if len(method.rhos) > 1 else "none",
+        result.choice.text() if len(method.rhos) > 1 else "none",
         mean_of(result.train[-1, result.chosen]).percent(),
         mean_of(result.last).percent(),
         mean_of(result.maximum).percent(),
@@ -74,8 +69,7 @@ def reading(results: Sequence[Result]) -> str:
     """Says in a sentence for each noise rate how ASAM compares, last epoch.
 
     Methods share their seeds (noise, split, initial weights, order of the data), so
-    the differences are taken seed by seed. One within three standard errors of 0 counts
-    as level: for five seeds, a p-value above 0.04.
+    the differences are taken seed by seed.
     """
     by_rate: dict[float, dict[str, Result]] = {}
     for result in results:
@@ -92,14 +86,11 @@ def reading(results: Sequence[Result]) -> str:
 
 
 def _verdict(result: Result, other: Result) -> str:
-    mean, error, num = mean_of(result.last - other.last)
+    gap = mean_of(result.last - other.last)
     name = other.method.name
-    if num == 1:
-        return f"{100 * mean:+z.2f} points from {name}, for one seed"
-    size = f"{100 * mean:+z.2f} ± {100 * error:.2f} points"
-    if abs(mean) <= 3 * error:
-        return f"level with {name} ({size})"
-    return f"{'above' if mean > 0 else 'below'} {name} ({size})"
+    if gap.num == 1:
+        return f"{gap.points()} from {name}, for one seed"
+    return f"{verdict(gap)} {name} ({gap.points()})"
 
 
 def _shifts(curves: Mapping[str, Climb]) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 
 from experiments.digits.methods import Method
 from experiments.statistics import Mean, mean_of
+from experiments.tuning import Choice, choose
 
 
 class Result(NamedTuple):
@@ -26,18 +27,20 @@ class Result(NamedTuple):
     test: np.ndarray
 
     @property
-    def chosen(self) -> int:
-        """The index of the rho with the best validation accuracy, last epoch.
-
-        Of several that are equally good it is the smallest rho.
-        """
-        means = np.mean(self.validation[-1], axis=-1, dtype=np.float64)
-        return int(np.argmax(np.round(means, 6)))  # Rounding must not break a tie.
+    def choice(self) -> Choice:
+        """The rho with the best validation accuracy in the last epoch."""
+        return choose(
+            (rho, float(accuracy))
+            for rho, accuracies in zip(
+                self.method.rhos, self.validation[-1], strict=True
+            )
+            for accuracy in accuracies
+        )
 
     @property
-    def chosen_rho(self) -> float:
-        """The rho that validation chooses."""
-        return self.method.rhos[self.chosen]
+    def chosen(self) -> int:
+        """The index of that rho."""
+        return self.method.rhos.index(self.choice.rho)
 
     @property
     def last(self) -> np.ndarray:
@@ -52,14 +55,6 @@ class Result(NamedTuple):
         """
         return np.max(self.test[:, self.chosen], axis=0)
 
-    @property
-    def chosen_at_edge(self) -> bool:
-        """Whether the chosen rho is the smallest or the largest of several."""
-        return len(self.method.rhos) > 1 and self.chosen in (
-            0,
-            len(self.method.rhos) - 1,
-        )
-
     def record(self) -> dict[str, Any]:
         """Returns the runs for JSON: lists [rho][seed], curves as means over seeds."""
         return {
@@ -68,7 +63,7 @@ class Result(NamedTuple):
             "epochs": self.method.epochs,
             "gradients_per_step": self.method.gradients_per_step,
             "rhos": list(self.method.rhos),
-            "chosen_rho": self.chosen_rho,
+            "chosen_rho": self.choice.rho,
             "test_last": _record(mean_of(self.last)),
             "test_maximum": _record(mean_of(self.maximum)),
             "runs": {

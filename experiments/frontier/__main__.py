@@ -4,7 +4,7 @@ from typing import Any
 
 import experiments.frontier
 from experiments.frontier import cifar10, digits, times
-from experiments.study import command
+from experiments.study_command import command
 
 PARTS: dict[Any, Any] = {
     digits.Digits: digits.main,

@@ -1,18 +1,19 @@
 """The methods on CIFAR-10 images, with the small net of `experiments.label_noise`."""
 
 import dataclasses
+import functools
 import pathlib
-from collections.abc import Iterable
 
 from experiments.data.order import steps_per_epoch
 from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
 from experiments.frontier.results import Result, Study, write_study
-from experiments.label_noise_report import method_of
 from experiments.provenance import provenance
+from experiments.run_summary import last_validation_accuracy, summary
 from experiments.runs import Run
-from experiments.study import SmallStudy, finish_all, result_of
+from experiments.small_cifar10 import SmallStudy
 from experiments.training.image_config import ImageConfig
+from experiments.tuned_training import tune_then_repeat
 
 RHOS = {
     "sgd": (0.0,),
@@ -74,33 +75,27 @@ def main(options: Cifar10) -> None:
         costs={name: METHODS[name].cost(_num_steps(options)) for name in RHOS},
         results=[],
     )
-
-    def add(run: Run) -> None:
-        study.results.append(_result(run))
+    finished = tune_then_repeat(
+        RHOS,
+        options.seeds,
+        functools.partial(config_of, options),
+        options.finish,
+        last_validation_accuracy,
+    )
+    for method, run in finished:
+        study.results.append(_result(method, run))
         write_study(options.out / "frontier-cifar10.json", study, record)
         write_report(options.out)
-
-    def finish(pairs: Iterable[tuple[str, float]], seeds: Iterable[int]) -> None:
-        configs = [config_of(options, method, rho) for method, rho in pairs]
-        jobs = [job for seed in seeds for job in options.jobs(configs, [seed])]
-        finish_all(jobs, options.workers, add)
-
-    finish(
-        ((method, rho) for method, rhos in RHOS.items() for rho in rhos),
-        options.seeds[:1],
-    )
-    chosen = [(run.method, run.rho) for name in RHOS for run in study.chosen(name)[:1]]
-    finish(chosen, options.seeds[1:])
 
 
 def _num_steps(options: Cifar10) -> int:
     return options.epochs * steps_per_epoch(options.num_train, options.batch_size)
 
 
-def _result(run: Run) -> Result:
-    found = result_of(run)
+def _result(method: str, run: Run) -> Result:
+    found = summary(run)
     return Result(
-        method=method_of(run),
+        method=method,
         rho=found["rho"],
         seed=found["seed"],
         test=found["last_test_accuracy"],

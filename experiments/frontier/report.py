@@ -7,17 +7,17 @@ from collections.abc import Mapping, Sequence
 from experiments.frontier.figure import draw
 from experiments.frontier.methods import METHODS
 from experiments.frontier.results import Study, read_study
-from experiments.statistics import Mean, mean_of
+from experiments.markdown import markdown_table
+from experiments.statistics import Mean, mean_of, verdict
 
+Ratios = Mapping[str, Mapping[str, float]]
+"""Method to the quartiles of its time in that of SGD."""
 PARTS = ("digits", "cifar10")
 COMPARISONS = (
     *(("asam", other) for other in ("sgd", "sgd-2x", "sam")),
     *(("asam-momentum", other) for other in ("asam", "msam", "asam-stale")),
     *(("asam-random", other) for other in ("sgd", "asam-momentum", "msam", "asam")),
 )
-NUM_ERRORS = 3
-"""Standard errors within which a difference counts as none. For three seeds that is a
-p-value of 0.1, for twelve of 0.01."""
 HEADER = (
     "method",
     "gradients",
@@ -42,47 +42,56 @@ or less has a higher mean. Level: within three standard errors."""
 
 def write_report(out: pathlib.Path) -> None:
     """Writes frontier.md and frontier.png of the studies that are in a folder."""
-    studies = [
-        read_study(path)
-        for part in PARTS
-        if (path := out / f"frontier-{part}.json").exists()
-    ]
-    times = out / "frontier-times.json"
-    ratios = json.loads(times.read_text())["ratio_to_sgd"] if times.exists() else {}
-    sections = [f"{study.title}:\n\n{table(study, ratios)}" for study in studies]
-    readings = [*map(reading, studies), recommendation(studies)]
-    text = "\n\n".join([*sections, CAPTION, *filter(None, readings)])
-    (out / "frontier.md").write_text(text + "\n")
+    studies = read_studies(out)
+    (out / "frontier.md").write_text(markdown(studies, read_ratios(out)))
     draw(studies, out / "frontier.png")
 
 
-def table(study: Study, ratios: Mapping[str, Mapping[str, float]]) -> str:
-    """Returns a Markdown table, the cheapest method first.
+def read_studies(folder: pathlib.Path) -> list[Study]:
+    """Reads the studies that are in a folder."""
+    return [
+        read_study(path)
+        for part in PARTS
+        if (path := folder / f"frontier-{part}.json").exists()
+    ]
 
-    Args:
-        study: What was found.
-        ratios: Method to the quartiles of its time in that of SGD.
-    """
+
+def read_ratios(folder: pathlib.Path) -> Ratios:
+    """Reads the times from a folder, none if they are not there."""
+    path = folder / "frontier-times.json"
+    return json.loads(path.read_text())["ratio_to_sgd"] if path.exists() else {}
+
+
+def markdown(studies: Sequence[Study], ratios: Ratios) -> str:
+    """Returns the tables and readings of all studies."""
+    sections = [f"{study.title}:\n\n{table(study, ratios)}" for study in studies]
+    readings = [*map(reading, studies), recommendation(studies)]
+    return "\n\n".join([*sections, CAPTION, *filter(None, readings)]) + "\n"
+
+
+def table(study: Study, ratios: Ratios) -> str:
+    """Returns a Markdown table, the cheapest method first."""
     names = sorted(study.costs, key=lambda name: study.costs[name])
     efficient = study.frontier()
     rows = [_row(study, name, ratios, name in efficient) for name in names]
-    rule = ("---",) * len(HEADER)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (HEADER, rule, *rows))
+    return markdown_table(HEADER, rows)
 
 
-def _row(study: Study, name: str, ratios, is_efficient: bool) -> tuple[str, ...]:
-    label, runs = METHODS[name].label, study.chosen(name)
+def _row(
+    study: Study, name: str, ratios: Ratios, is_efficient: bool
+) -> tuple[str, ...]:
+    label, choice = METHODS[name].label, study.choice(name)
     cost = f"{study.costs[name]:.2f}"
     time = f"{ratios[name]['median']:.2f}" if name in ratios else "not measured"
-    if not runs:
+    if choice is None:
         return (label, cost, time, "", "0", "not run", "", "", "")
-    edge = " (edge)" if study.is_at_edge(name) else ""
+    runs = study.chosen(name)
     gap = study.difference(name, "asam")
     return (
         f"**{label}**" if is_efficient else label,
         cost,
         time,
-        f"{runs[0].rho:g}{edge}" if runs[0].rho else "-",
+        choice.text(),
         f"{len(runs)}",
         mean_of([run.test for run in runs]).percent(),
         gap.percent() if gap and name != "asam" else "",
@@ -107,7 +116,7 @@ def recommendation(studies: Sequence[Study]) -> str:
     for name in METHODS:
         found = [study.difference(name, "asam") for study in studies]
         known = [gap for gap in found if gap is not None and gap.num > 1]
-        if len(known) == len(studies) and not any(map(_is_below, known)):
+        if len(known) == len(studies) and "below" not in map(verdict, known):
             gaps[name] = known
     if not gaps or not studies:
         return ""
@@ -121,19 +130,11 @@ def recommendation(studies: Sequence[Study]) -> str:
     )
 
 
-def _is_below(gap: Mean) -> bool:
-    return gap.mean < -NUM_ERRORS * gap.standard_error
-
-
 def _verdict(study: Study, name: str, other: str) -> str:
     gap = study.difference(name, other)
     if gap is None:
         return ""
     sides = f"{METHODS[name].label} {{}} {METHODS[other].label}"
     if gap.num == 1:
-        return f"{sides.format('against')}: {100 * gap.mean:+z.2f} points, one seed"
-    word = "is above" if gap.mean > 0 else "is below"
-    if abs(gap.mean) <= NUM_ERRORS * gap.standard_error:
-        word = "is level with"
-    size = f"{100 * gap.mean:+z.2f} ± {100 * gap.standard_error:.2f} points"
-    return f"{sides.format(word)} ({size})"
+        return f"{sides.format('against')}: {gap.points()}, one seed"
+    return f"{sides.format(f'is {verdict(gap)}')} ({gap.points()})"

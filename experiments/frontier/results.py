@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from experiments.provenance import write_json
 from experiments.statistics import Mean, mean_of
-from experiments.study import best_rho
+from experiments.tuning import Choice, choose
 
 
 class Result(NamedTuple):
@@ -44,30 +44,24 @@ class Study(NamedTuple):
 
         There are none before every rho has been tried with every tuning seed.
         """
-        rho = self.chosen_rho(method)
+        choice = self.choice(method)
+        if choice is None:
+            return []
         return sorted(
-            (r for r in self.results if (r.method, r.rho) == (method, rho)),
+            (r for r in self.results if (r.method, r.rho) == (method, choice.rho)),
             key=lambda result: result.seed,
         )
 
-    def chosen_rho(self, method: str) -> float | None:
+    def choice(self, method: str) -> Choice | None:
         """Returns the rho with the best mean validation accuracy, None if not tuned."""
-        tried: dict[float, list[float]] = {rho: [] for rho in self.rhos[method]}
-        for result in self.results:
-            if result.method == method and result.seed in self.tuning_seeds:
-                tried[result.rho].append(result.validation)
-        num_seeds = len(self.tuning_seeds)
-        if any(len(accuracies) < num_seeds for accuracies in tried.values()):
+        tried = [
+            (result.rho, result.validation)
+            for result in self.results
+            if result.method == method and result.seed in self.tuning_seeds
+        ]
+        if len(tried) < len(self.rhos[method]) * len(self.tuning_seeds):
             return None
-        # Rounding must not break a tie.
-        return best_rho(
-            (round(sum(xs) / num_seeds, 6), rho) for rho, xs in tried.items()
-        )
-
-    def is_at_edge(self, method: str) -> bool:
-        """Tells whether the chosen rho is the first or the last of several."""
-        rhos = sorted(self.rhos[method])
-        return len(rhos) > 1 and self.chosen_rho(method) in (rhos[0], rhos[-1])
+        return choose(tried)
 
     def difference(self, method: str, other: str) -> Mean | None:
         """Returns how much more accurate a method is on the test, seed by seed.

@@ -17,7 +17,7 @@ from experiments.frontier.cifar10 import NOISE_RATE
 from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
 from experiments.provenance import provenance, write_json
-from experiments.study import SmallStudy
+from experiments.small_cifar10 import SmallStudy
 from experiments.training.gradient import climbs
 from experiments.training.image_task import task_of_splits
 from experiments.training.loop import initial_state, train_step_of

@@ -3,9 +3,20 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments.markdown import markdown_table
 from experiments.toy import balls, trajectories
 from experiments.toy.balls import Ball
 from experiments.toy.trajectories import STARTS, Trajectory, smallest_w2
+
+WAY_HEADER = (
+    "method",
+    "start",
+    "end",
+    "loss there",
+    "largest of the last half",
+    "stuck from rho",
+)
+BALL_HEADER = ("ball", "around", "largest loss", "at", "at w + eps")
 
 
 def record(ways: Sequence[Trajectory], shown: Sequence[Ball]) -> dict[str, Any]:
@@ -41,10 +52,7 @@ def markdown(results: dict[str, Any]) -> str:
             f"Loss {settings['loss']}, rho and learning rate {settings['rho']:g}, "
             f"{settings['num_steps']} steps of SGD without momentum:",
             "",
-            "| method | start | end | loss there | largest of the last half "
-            "| stuck from rho |",
-            "|---|---|---|---|---|---|",
-            *map(_way_row, settings["ways"]),
+            markdown_table(WAY_HEADER, map(_way_row, settings["ways"])),
             "",
             f"ASAM with eta 0, rho {rhos[0]:g} to {rhos[-1]:g} ({len(rhos)} values): "
             f"on no way from either start is w2 smaller than {smallest:.4f}.",
@@ -52,17 +60,15 @@ def markdown(results: dict[str, Any]) -> str:
             f"Loss {results['balls']['loss']}, the largest in the ball of radius "
             f"{balls.RHO:g} and where, and the loss at the library's w + eps:",
             "",
-            "| ball | around | largest loss | at | at w + eps |",
-            "|---|---|---|---|---|",
-            *map(_ball_row, results["balls"]["balls"]),
+            markdown_table(BALL_HEADER, map(_ball_row, results["balls"]["balls"])),
             "",
         ]
     )
 
 
-def _way_row(way: dict[str, Any]) -> str:
+def _way_row(way: dict[str, Any]) -> list[str]:
     stuck = way["stuck_from_rho"]
-    cells = [
+    return [
         way["method"],
         _point(way["start"], 4),
         _point(way["end"], 4),
@@ -70,18 +76,16 @@ def _way_row(way: dict[str, Any]) -> str:
         f"{way['largest_loss_of_last_half']:.4f}",
         "-" if stuck is None else f"{stuck:.4f}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
-def _ball_row(ball: dict[str, Any]) -> str:
-    cells = [
+def _ball_row(ball: dict[str, Any]) -> list[str]:
+    return [
         f"{ball['method']}, p = {ball['p']}",
         _point(ball["centre"], 3),
         f"{ball['largest_loss']:.6f}",
         _point(ball["worst_point"], 3),
         f"{ball['climbed_loss']:.6f}",
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def _point(point: Sequence[float], digits: int) -> str:

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from experiments import normalization, study
+from experiments import normalization, small_cifar10
 from experiments.normalization import Study, config_of, configs_of
 from experiments.runs import Run
 from experiments.training.config import to_json
@@ -72,7 +72,7 @@ def test_every_point_is_trained_and_reported(monkeypatch, tmp_path, capsys):
             shape = job.config.name.removeprefix("noise40-").partition("-rho")[0]
             yield make_run(shape, rho, job.seed, validation=0.4 + rho / 100)
 
-    monkeypatch.setattr(study, "finish", finish)
+    monkeypatch.setattr(small_cifar10, "finish", finish)
     normalization.main(dataclasses.replace(STUDY, out=tmp_path))
     assert trained == [(config.name, 5) for config in configs_of(STUDY)]
     report = (tmp_path / "normalization.md").read_text()

@@ -49,7 +49,8 @@ def test_the_table_shows_the_rho_that_validation_chose(tmp_path):
         *("1 (edge)", "1, 2", "2", "60.00 ± 10.00", "90.00 ± 0.00", "25.00 ± 0.00")
     ]
     assert "not run" in rows["element-wise, p = inf"]
-    assert len(rows) == 1 + len(SCHEMES)
+    # With a header and the line below it.
+    assert len(rows) == 2 + len(SCHEMES)
     assert (tmp_path / "normalization.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -32,7 +32,7 @@ def test_a_cell_has_the_last_epoch_the_seeds_and_the_maximum(runs_dir):
 def test_a_row_has_our_cells_and_the_papers(runs_dir):
     groups = group_by_name([run for run in find_runs([runs_dir]) if run.is_finished])
     header, rule, row = table(groups).splitlines()
-    assert header == "| | sgd | sam | asam | paper: sgd | sam | asam |"
+    assert header == "|  | sgd | sam | asam | paper: sgd | sam | asam |"
     assert rule.count("|") == header.count("|")
     assert [column.strip() for column in row.split("|")[1:-1]] == [
         "cifar10-wrn28_10",

@@ -5,12 +5,15 @@ import json
 import numpy as np
 import pytest
 
+from experiments import translation_study
 from experiments.runs import Run
-from experiments.translation_report import method_of, write_report
+from experiments.translation_report import (
+    result_of,
+    validation_bleu,
+    write_report,
+)
 from experiments.translation_study import (
-    METHODS,
     Study,
-    chosen_rho,
     config_of,
     grids,
     is_scored,
@@ -67,7 +70,6 @@ def test_methods_differ_by_their_ascent_and_epochs_alone():
         method: config_of(STUDY, method, rhos[0])
         for method, rhos in grids(STUDY).items()
     }
-    assert tuple(configs) == METHODS
     assert configs["adam-2x"].epochs == 2 * configs["adam"].epochs
     assert {configs[m].epochs for m in ("adam", "sam", "asam")} == {4}
     assert configs["sam"].ascent.normalization == "identity"
@@ -84,7 +86,7 @@ def test_runs_have_folders_of_their_own():
         for rho in rhos
     ]
     assert len({config.name for config in configs}) == len(configs) == 8
-    assert [job.seed for job in jobs_of(STUDY, configs, (0, 1))] == 8 * [0, 1]
+    assert [job.seed for job in jobs_of(STUDY, configs, (0, 1))] == 8 * [0] + 8 * [1]
 
 
 def test_grids_must_be_equally_long():
@@ -92,25 +94,28 @@ def test_grids_must_be_equally_long():
         Study(sam_rhos=(0.1,), asam_rhos=(0.1, 0.2))
 
 
-def test_validation_chooses_rho(runs):
-    # SAM's smaller rho is better on test, which has no say.
-    assert chosen_rho(runs, "sam") == 0.1
-    assert chosen_rho(runs, "adam") == 0.0
-
-
 def test_a_run_is_finished_once_it_is_scored(runs, tmp_path):
     assert is_scored(runs[0].path)
     assert not is_scored(tmp_path)
 
 
+def test_validation_chooses_rho_by_bleu_of_plain_text(runs):
+    assert [validation_bleu(run) for run in runs] == [10, 10, 12, 14, 14, 9]
+
+
 def test_the_report_has_the_chosen_runs(runs, tmp_path):
-    study = {"seeds": [0, 1]}
-    write_report(tmp_path / "out", {"commit": "abc"}, study, runs)
+    methods = ("adam", "adam", "sam", "sam", "sam", "asam")
+    results = [result_of(*pair) for pair in zip(methods, runs, strict=True)]
+    record = {"commit": "abc", "study": {"seeds": [0, 1]}}
+    write_report(tmp_path / "out", record, results)
     table = (tmp_path / "out/translation.md").read_text()
     assert "| Adam, equal steps | - | 2 | 12.00 ± 1.00 | 13.00 ± 1.00 |" in table
-    assert "| Adam, equal compute | | 0 | not run |" in table
-    assert "| SAM | 0.1 | 2 | 15.50 ± 0.50 | 16.50 ± 0.50 | 1.00 ± 0.00 |" in table
+    assert "| Adam, equal compute |  | 0 | not run |" in table
+    # SAM's smaller rho is better on test, which has no say.
+    sam = "| SAM | 0.1 (edge) | 2 | 15.50 ± 0.50 | 16.50 ± 0.50 | 1.00 ± 0.00 |"
+    assert sam in table
     assert "| ASAM | 1 | 1 | 9.00 | 10.00 | 1.00 | 1.00 |" in table
+    assert "(edge): the end of the grid" in table
     assert "BLEU `tok:13a`, tokenized `tok:none`" in table
     assert "* ein Hund\n  * reference: a dog\n  * Adam, equal steps: adam dog" in table
     assert "sam-rho0.03 dog" not in table
@@ -123,5 +128,26 @@ def test_the_report_has_the_chosen_runs(runs, tmp_path):
     assert (tmp_path / "out/translation.png").stat().st_size > 0
 
 
-def test_methods_are_read_from_names(runs):
-    assert [method_of(run) for run in runs[::2]] == ["adam", "sam", "sam"]
+def test_the_first_seed_tries_all_and_the_others_run_at_the_chosen_rho(
+    monkeypatch, tmp_path, capsys
+):
+    trained = []
+
+    def finish(jobs, workers):
+        for job in jobs:
+            name, rho = job.config.name, job.config.ascent.rho
+            trained.append((name, job.seed))
+            yield scored_run(
+                tmp_path, name=name, rho=rho, seed=job.seed, validation=rho, test=9.0
+            )
+
+    monkeypatch.setattr(translation_study, "finish", finish)
+    study = Study(seeds=(5, 0), sam_rhos=(0.1, 0.3), asam_rhos=(1.0, 2.0), out=tmp_path)
+    translation_study.main(study)
+    last = ["adam", "adam-2x", "sam-rho0.3", "asam-rho2"]
+    first = [*last[:2], "sam-rho0.1", "sam-rho0.3", "asam-rho1", "asam-rho2"]
+    assert trained == [(name, 5) for name in first] + [(name, 0) for name in last]
+    report = (tmp_path / "translation.md").read_text()
+    assert "| Adam, equal compute | - | 2 |" in report
+    assert "| ASAM | 2 (edge) | 2 |" in report
+    assert report in capsys.readouterr().out

@@ -25,10 +25,10 @@ def test_rho_is_chosen_by_validation_of_the_last_epoch_alone():
     test = np.array([[[90, 90], [80, 70], [1, 1]], [[95, 95], [60, 75], [2, 2]]])
     validation, test = validation / 100, test / 100
     chosen = Result(method("SAM", (0.1, 0.2, 0.4)), 0.4, test, validation, test)
-    assert chosen.chosen_rho == 0.2
+    assert (chosen.choice.rho, chosen.chosen) == (0.2, 1)
     np.testing.assert_array_equal(chosen.last, [0.6, 0.75])
     np.testing.assert_array_equal(chosen.maximum, [0.8, 0.75])
-    assert not chosen.chosen_at_edge
+    assert not chosen.choice.is_at_edge
     record = chosen.record()
     assert record["test_last"]["mean"] == 0.675
     assert record["runs"]["test_maximum"] == [
@@ -45,7 +45,7 @@ def test_the_smaller_of_two_equally_good_rhos_is_chosen():
     validation = (counts / 240).astype(np.float32)[None]
     for order in ([0, 1, 2], [0, 2, 1]):
         tied = Result(method("SAM", (0.1, 0.2, 0.4)), 0.0, *3 * [validation[:, order]])
-        assert tied.chosen_rho == 0.2
+        assert tied.choice.rho == 0.2
 
 
 def test_reading_compares_seed_by_seed():

@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from experiments import label_noise, study
+from experiments import label_noise, small_cifar10
 from experiments.frontier import cifar10
 from experiments.frontier.cifar10 import RHOS, Cifar10, config_of
 from experiments.frontier.methods import METHODS
@@ -14,7 +14,7 @@ from experiments.training.config import to_json
 OPTIONS = Cifar10(seeds=(5, 0))
 
 
-@pytest.mark.parametrize("method", label_noise.METHODS)
+@pytest.mark.parametrize("method", label_noise.grids(label_noise.Study()))
 def test_runs_of_label_noise_are_those_of_this_study(method):
     theirs = label_noise.Study()
     assert RHOS[method] == label_noise.grids(theirs)[method]
@@ -53,7 +53,7 @@ def test_the_first_seed_tries_all_and_the_others_run_at_the_chosen_rho(
             trained.append((job.config, job.seed))
             yield finished(job.config, job.seed)
 
-    monkeypatch.setattr(study, "finish", finish)
+    monkeypatch.setattr(small_cifar10, "finish", finish)
     # A report after each of 80 runs is tested elsewhere.
     monkeypatch.setattr(cifar10, "write_report", lambda out: None)
     cifar10.main(dataclasses.replace(OPTIONS, out=tmp_path))

@@ -4,6 +4,7 @@ import pytest
 
 from experiments.frontier.results import read_study, write_study
 from experiments.statistics import Mean
+from experiments.tuning import Choice
 from tests.experiments.frontier.made_up import result, study, tuned
 
 
@@ -17,7 +18,7 @@ def test_rho_is_chosen_by_validation_on_the_tuning_seeds():
             result("sam", 0.4, 0, validation=0.99),
         ]
     )
-    assert found.chosen_rho("asam") == 0.1
+    assert found.choice("asam") == Choice(0.1, is_at_edge=True)
     assert [run.test for run in found.chosen("asam")] == [0.1]
 
 
@@ -28,22 +29,21 @@ def test_several_tuning_seeds_choose_by_their_mean():
         for rho, accuracies in validation.items()
         for seed, x in enumerate(accuracies)
     ]
-    assert study(runs, tuning_seeds=(0, 1)).chosen_rho("asam") == 0.4
-    assert study(runs[:-1], tuning_seeds=(0, 1)).chosen_rho("asam") is None
+    chosen = study(runs, tuning_seeds=(0, 1)).choice("asam")
+    assert chosen == Choice(0.4, is_at_edge=True)
+    assert study(runs[:-1], tuning_seeds=(0, 1)).choice("asam") is None
 
 
 def test_nothing_is_chosen_before_all_is_tried():
     found = study([result("asam", 0.1, 0)])
-    assert found.chosen_rho("asam") is None
+    assert found.choice("asam") is None
     assert found.chosen("asam") == []
-    assert not found.is_at_edge("asam")
 
 
 def test_of_two_best_the_smaller_rho_is_chosen():
     found = study([result("asam", rho) for rho in (0.4, 0.1)])
-    assert found.chosen_rho("asam") == 0.1
-    assert found.is_at_edge("asam")
-    assert not study([result("sgd", 0.0)]).is_at_edge("sgd")
+    assert found.choice("asam") == Choice(0.1, is_at_edge=True)
+    assert study([result("sgd", 0.0)]).choice("sgd") == Choice(0.0, is_at_edge=False)
 
 
 def test_a_difference_is_taken_seed_by_seed():
@@ -74,6 +74,6 @@ def test_a_study_is_read_back_as_it_was_written(tmp_path):
     again = read_study(path)
     assert sorted(again.results) == sorted(found.results)
     assert again.costs == found.costs
-    assert again.chosen_rho("asam") == 0.4
+    assert again.choice("asam") == Choice(0.4, is_at_edge=True)
     assert json.loads(path.read_text())["commit"] == "abc"
     assert [file.name for file in path.parent.iterdir()] == [path.name]

@@ -24,7 +24,7 @@ def test_it_writes_tables_record_and_figures(tmp_path, capsys):
         "ASAM, eta 0, p = 2",
         *("(3, 0.333)", "1.312595", "(3.849, 0.428)", "1.312595"),
     ] in rows
-    assert len(rows) == (1 + 8) + (1 + 8)
+    assert len(rows) == 2 * (2 + 8)  # With a header and the line below it.
 
     record = json.loads((tmp_path / "new/toy.json").read_text())
     assert str(tmp_path) not in json.dumps({**record, "command": None})

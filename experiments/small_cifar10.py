@@ -1,13 +1,9 @@
-"""What the small studies share: the images, the runs, the choice of rho."""
+"""A small net on some thousand CIFAR-10 images, which several studies train."""
 
 import dataclasses
 import pathlib
-import sys
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
-
-import tyro
-from tqdm import tqdm
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from experiments.runs import Run, is_finished
 from experiments.training.config import Ascent, Cadence, RunOptions
@@ -58,63 +54,24 @@ class SmallStudy:
             label_smoothing=0.0,
         )
 
-    def jobs(self, configs: Iterable[ImageConfig], seeds: Iterable[int]) -> list[Job]:
-        """Returns a job for each config and seed."""
+    def jobs(self, configs: Sequence[ImageConfig], seeds: Iterable[int]) -> list[Job]:
+        """Returns a job for each config and seed, seed by seed."""
         options = RunOptions(data_dir=self.data_dir, run_dir=self.run_dir)
         cadence = Cadence(
             log_every=50, eval_every=max(1, self.epochs // 4), checkpoint_every=10
         )
-        seeds = tuple(seeds)
         return [
             Job(config, seed, cadence, options, image_task, is_finished)
-            for config in configs
             for seed in seeds
+            for config in configs
         ]
+
+    def finish(
+        self, configs: Sequence[ImageConfig], seeds: Iterable[int]
+    ) -> Iterator[Run]:
+        """Yields the run of each config and seed as it finishes."""
+        return finish(self.jobs(configs, seeds), self.workers)
 
     def record(self) -> dict[str, Any]:
         """Returns the settings for JSON."""
         return dataclasses.asdict(self) | {"out": str(self.out)}
-
-
-StudyT = TypeVar("StudyT")
-
-
-def finish_all(
-    jobs: list[Job], workers: int, on_finished: Callable[[Run], None]
-) -> None:
-    """Trains what is left of the jobs, with a bar, and hands over each finished run."""
-    with tqdm(total=len(jobs), unit="run", disable=None) as bar:
-        for run in finish(jobs, workers):
-            on_finished(run)
-            bar.update()
-
-
-def best_rho(accuracy_and_rho: Iterable[tuple[float, float]]) -> float:
-    """Returns the rho with the best accuracy, the smallest of several."""
-    return max(accuracy_and_rho, key=lambda pair: (pair[0], -pair[1]))[1]
-
-
-def result_of(run: Run) -> dict[str, Any]:
-    """Returns what a report says of a finished run."""
-    test = run.series("test", "accuracy")
-    return {
-        "rho": run.config["ascent"]["rho"],
-        "seed": run.config["seed"],
-        "last_test_accuracy": test[-1],
-        "max_test_accuracy": max(test),
-        "last_validation_accuracy": run.series("validation", "accuracy")[-1],
-        "last_train_loss": run.series("train", "loss")[-1],
-        "last_train_accuracy": run.series("train", "accuracy")[-1],
-    }
-
-
-def command(
-    study_type: type[StudyT], main: Callable[[StudyT], None], description: str
-) -> None:
-    """Runs a study from the command line; what goes wrong is said in a line."""
-    try:
-        main(tyro.cli(study_type, description=description))
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on where it was")
