@@ -48,8 +48,8 @@ def gradient_at_worst(
         ascended = grad_fn(perturbed)
     except Exception as error:
         error.add_note(
-            "asam_jax called grad_fn with w + eps, a tree like the params that it was "
-            f"given: {jax.tree.structure(perturbed)}. If these are not your "
+            "asam_jax called grad_fn with w + eps, in float32 at least, a tree like "
+            f"the params given: {jax.tree.structure(perturbed)}. If these are not your "
             "parameters, a wrapper such as optax.flatten has changed them: put it "
             "after the ascent, optax.chain(asam_jax.asam(rho), optax.flatten(...))."
         )

@@ -1,6 +1,7 @@
 """The sharpness-aware gradient as a drop-in for `jax.value_and_grad`."""
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,7 +53,8 @@ def value_and_grad(
     each of which climbs its own perturbation (m-sharpness), all at once by `jax.vmap`:
     m perturbations are in memory together. For one group a device, call this function
     inside `jax.shard_map` instead, as the README has it: XLA may gather convolutions
-    over groups that it should keep apart.
+    over groups that it should keep apart. There each device must hold whole leaves: of
+    parameters that are split over devices (FSDP) only `jax.jit` knows the norm.
 
     Args:
         loss_fn: ``loss_fn(params, *args, **kwargs)`` to a real scalar, a mean over the
@@ -69,9 +71,9 @@ def value_and_grad(
         num_groups: The number of groups, m; 1 is one perturbation for the whole batch.
         batch_argnums: The positions of the arguments that are split on axis 0, counted
             as in `jax.grad` (params is 0); all after params by default. The others, and
-            keyword arguments, go to each group whole. A PRNG key (`jax.random.key`) in
-            any of them is folded with the index of the group; an array of keys in a
-            batch argument is split.
+            keyword arguments, go to each group whole. A PRNG key (`jax.random.key`; not
+            the old `PRNGKey`, a plain array) in any of them is folded with the index of
+            the group; an array of keys in a batch argument is split.
 
     Returns:
         A function with the arguments of `loss_fn` that returns ``(loss, grads)`` or
@@ -96,10 +98,9 @@ def value_and_grad(
     """
     check_nonnegative("rho", rho)
     check_p(p)
-    if not isinstance(num_groups, int) or num_groups < 1:
-        raise ValueError(
-            f"num_groups must be at least 1, and an integer: got {num_groups}."
-        )
+    num_groups = operator.index(num_groups)
+    if num_groups < 1:
+        raise ValueError(f"num_groups must be at least 1, got {num_groups}.")
 
     plain = jax.value_and_grad(loss_fn, has_aux=has_aux)
     climb = functools.partial(

@@ -1,6 +1,7 @@
 """Which leaves of a parameter tree are meant."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,7 +15,7 @@ _WEIGHT_WORDS = {
     *("embedding", "embeddings"),
 }
 _OTHER_WORDS = {"bias", "biases", "offset", "beta"}
-_WEIGHT_LETTERS = {"w"}
+_WEIGHT_LETTERS = {"w", "W"}
 _OTHER_LETTERS = {"b"}
 
 
@@ -27,12 +28,13 @@ def is_weight(path: KeyPath, leaf: Any) -> bool:
     the leaf backwards up to the first name that is recognised:
 
     * ``kernel``, ``weight``, ``scale``, ``gamma`` or ``embedding``, also as a word
-      within a name (``weight_ih``, ``q_kernel``), and ``w`` alone or with digits
-      (``w1``): a weight;
-    * ``bias``, ``offset`` or ``beta``, likewise, and ``b``: not a weight.
+      within a name (``weight_ih``, ``q_kernel``), and ``w`` or ``W`` alone or with
+      digits (``w1``): a weight;
+    * ``bias``, ``offset`` or ``beta``, likewise, and ``b`` but not ``B``: not a weight.
 
-    A leaf with no recognised name on its path is a weight if it has two axes or
-    more.
+    Keys of flattened trees are paths themselves (``layer/kernel``, ``layer.weight``,
+    ``("layer", "kernel")``), read in the same way. A leaf with no recognised name on
+    its path is a weight if it has two axes or more.
 
     Args:
         path: The leaf's key path, as ``jax.tree_util.tree_map_with_path`` gives it.
@@ -52,21 +54,27 @@ def is_weight(path: KeyPath, leaf: Any) -> bool:
         bias normalization), and its official code.
     """
     for entry in reversed(path):
-        recognised = _recognise(entry)
-        if recognised is not None:
-            return recognised
+        key = getattr(entry, "key", getattr(entry, "name", None))
+        for name in reversed(_names(key)):
+            recognised = _recognise(name)
+            if recognised is not None:
+                return recognised
     return np.ndim(leaf) >= 2
 
 
-def _recognise(entry: Any) -> bool | None:
-    """Whether a path entry names a weight (True), another kind (False), or neither."""
-    name = getattr(entry, "key", getattr(entry, "name", None))
-    if not isinstance(name, str):
-        return None
-    name = re.sub(r"\d+$", "", name.lower()).rstrip("_")
+def _names(key: Any) -> list[str]:
+    """The names in a key; that of a flattened tree has several."""
+    if isinstance(key, tuple):
+        return [name for part in key for name in _names(part)]
+    return re.split(r"[/.]", key) if isinstance(key, str) else []
+
+
+def _recognise(name: str) -> bool | None:
+    """Whether a name is a weight's (True), another leaf's (False), or unknown."""
+    name = re.sub(r"\d+$", "", name).rstrip("_")
     if name in _WEIGHT_LETTERS | _OTHER_LETTERS:
         return name in _WEIGHT_LETTERS
-    for word in reversed(name.split("_")):
+    for word in reversed(name.lower().split("_")):
         if word in _WEIGHT_WORDS | _OTHER_WORDS:
             return word in _WEIGHT_WORDS
     return None
@@ -89,7 +97,7 @@ def select(where: Where, tree: PyTree) -> PyTree:
     """
     if callable(where):
         return jax.tree_util.tree_map_with_path(
-            lambda path, leaf: _static_bool(where(path, leaf)), tree
+            lambda path, leaf: _static_bool(_called(where, path, leaf)), tree
         )
     try:
         chosen = jax.tree.broadcast(where, tree)
@@ -100,6 +108,17 @@ def select(where: Where, tree: PyTree) -> PyTree:
             f"{jax.tree.structure(tree)}."
         ) from error
     return jax.tree.map(_static_bool, chosen)
+
+
+def _called(where: Callable[..., Any], path: KeyPath, leaf: Any) -> Any:
+    try:
+        return where(path, leaf)
+    except TypeError as error:
+        error.add_note(
+            "asam_jax calls a mask or `where` for each leaf, as where(path, leaf); "
+            "Optax's masks are called once, for the whole tree."
+        )
+        raise
 
 
 def partition(tree: PyTree, chosen: PyTree) -> tuple[PyTree, PyTree]:

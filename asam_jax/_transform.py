@@ -42,7 +42,8 @@ def asam(
         \{ \langle g(w), \epsilon \rangle : \|T_w^{-1} \epsilon\|_p \le \rho \}
 
     Put it first in the chain: weight decay, clipping, momentum and learning rate then
-    act as they always do, at w and on the new gradient. ``update`` takes one more
+    act as they always do, at w and on the new gradient. (What stands before it changes
+    eps alone: frozen there, leaves are trained all the same.) ``update`` takes one more
     argument, ``grad_fn``, from parameters to the gradients of the loss on the same
     batch (with the same random keys), which it calls once. All of it happens inside
     the compiled step, and nothing of the size of the parameters is kept.
@@ -65,7 +66,9 @@ def asam(
             whose devices each climb their own gradient: m-sharpness. The incoming
             gradient and the returned one are this device's; average after the ascent.
             With None, average inside both gradient functions for one shared
-            perturbation; under `jax.jit` gradients are global and None is right.
+            perturbation; under `jax.jit` gradients are global and None is right. Within
+            `jax.shard_map` each device must hold whole leaves: the norm of parameters
+            that are split over devices (FSDP) is right under `jax.jit` alone.
 
     Returns:
         An Optax gradient transformation, whose ``update`` needs ``params`` and

@@ -65,7 +65,8 @@ def check_perturbable(params: PyTree, mask: PyTree) -> None:
                 f"the parameter at params{jax.tree_util.keystr(path)} is "
                 f"{jnp.result_type(leaf)}, and only floating or complex parameters "
                 "have a gradient. Leave it out with "
-                "`mask=lambda path, leaf: jnp.issubdtype(leaf.dtype, jnp.inexact)`."
+                "`mask=lambda path, leaf: jnp.issubdtype(jnp.result_type(leaf), "
+                "jnp.inexact)`."
             )
 
     jax.tree_util.tree_map_with_path(check, params, mask)

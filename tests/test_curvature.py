@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 import asam_jax
 
@@ -11,6 +12,7 @@ from . import problems
 from .assertions import assert_trees_close
 from .quadratic import quadratic
 
+RNG = np.random.default_rng(0)
 EVERYWHERE = asam_jax.elementwise(0.0, where=True)
 NORMALIZATIONS = {"identity": asam_jax.identity(), "elementwise": EVERYWHERE}
 
@@ -199,3 +201,13 @@ def test_too_few_samples():
 def test_a_linear_loss_has_no_curvature():
     found = asam_jax.hessian_eigenvalues(jnp.sum, jnp.ones(5), num=2)
     np.testing.assert_array_equal(found.values, 0)
+
+
+def test_parameters_bound_to_no_device_go_with_batches_on_several():
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+    w, x = jnp.linspace(-1, 1, 4), RNG.normal(size=(16, 4)).astype(np.float32)
+    loss_fn = lambda w, x: jnp.mean((x @ w) ** 2)
+    sharded = jax.device_put(x, NamedSharding(mesh, PartitionSpec("data")))
+    found = asam_jax.hessian_eigenvalues(loss_fn, w, batches=[sharded], num=2)
+    expected = np.linalg.eigvalsh(2 * x.T @ x / len(x))[::-1][:2]
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4)

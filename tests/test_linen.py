@@ -145,6 +145,16 @@ def test_a_plain_train_state_is_stepped_as_well():
     assert_close(step(state).params, expected.params)
 
 
+def test_the_optimizer_may_be_any_object_with_init_and_update():
+    state = make_state()
+    wrapped = optax.MultiSteps(state.tx, every_k_schedule=1)
+    state = state.replace(tx=wrapped, opt_state=wrapped.init(state.params))
+    stepped, _ = train_step(state, jax.random.key(0))
+    expected, _ = train_step(make_state(), jax.random.key(0))
+    assert_close(stepped.params, expected.params)
+    assert stepped.tx is wrapped
+
+
 @pytest.mark.parametrize("cls", [TrainState, StateWithStatistics])
 def test_flax_own_apply_gradients_is_an_error_that_names_ours(cls):
     # Flax takes grad_fn for an attribute to replace: without the error this would be

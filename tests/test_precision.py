@@ -15,6 +15,10 @@ from .problems import batches, cast, conv_net, conv_net_loss
 
 IDENTITY = asam_jax.identity()
 NORMS = pytest.mark.parametrize("p", [2, jnp.inf])
+PARAMS_AND_GRADS = (
+    {"kernel": np.array([[1.5, -0.5]]), "bias": np.array([0.25, 2.0])},
+    {"kernel": np.array([[0.5, 1.0]]), "bias": np.array([-0.75, 0.5])},
+)
 compile_ = functools.partial(jax.jit, static_argnames=("normalization", "p"))
 # Compiled for a CPU a second norm is taken in a branch, else always.
 PATHS = pytest.mark.parametrize("path", [lambda f: f, compile_], ids=["eager", "jit"])
@@ -287,3 +291,22 @@ def test_infinity_norm_climbs_where_a_scale_is_negative():
         params, {"kernel": jnp.ones(2)}, 0.5, normalization=lambda w: w, p=jnp.inf
     )
     assert_trees_close(eps, {"kernel": jnp.array([1.0, 1.5])}, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "bfloat16", "float16", "float32"])
+def test_under_strict_promotion_the_step_is_the_same(dtype):
+    params, grads = cast(PARAMS_AND_GRADS, dtype)
+    rho = jnp.asarray(0.5, jnp.bfloat16)
+    wide_params, wide_grads = cast((params, grads), "float32")
+    expected = asam_jax.perturbation(wide_params, wide_grads, 0.5)
+    with jax.numpy_dtype_promotion("strict"):
+        eps = asam_jax.perturbation(params, grads, rho)
+        optimizer = asam_jax.asam(rho)
+        opt_state = optimizer.init(params)
+        updates, _ = optimizer.update(grads, opt_state, params, grad_fn=lambda w: w)
+    assert_trees_close(eps, expected, rtol=1e-6)
+    assert_trees_close(
+        updates,
+        jax.tree.map(lambda w, e: (w.astype("float32") + e).astype(dtype), params, eps),
+        rtol=0,
+    )

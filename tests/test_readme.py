@@ -73,6 +73,21 @@ BLOCKS = {
         "new = train_step(state, batch)\n"
         "assert new.step == 1 and changed(state.batch_stats, new.batch_stats)",
     ),
+    "eqx.filter_jit": (
+        "import equinox as eqx\n"
+        "model = eqx.nn.MLP(4, 3, width_size=8, depth=1, key=jax.random.key(0))\n"
+        "def loss_fn(model, batch):\n"
+        "    return cross_entropy(jax.vmap(model)(batch['x']), batch['y'])\n"
+        "optimizer = optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1))\n"
+        "opt_state = optimizer.init(eqx.filter(model, eqx.is_inexact_array))",
+        "new, _, loss = train_step(model, opt_state, batch)\n"
+        "before, after = (\n"
+        "    eqx.filter(m, eqx.is_inexact_array) for m in (model, new))\n"
+        "grads = asam_jax.value_and_grad(\n"
+        "    lambda p: loss_fn(eqx.combine(p, model), batch), rho=0.5)(before)[1]\n"
+        "expected = jax.tree.map(lambda w, g: w - 0.1 * g, before, grads)\n"
+        "assert optax.tree.allclose(after, expected, rtol=1e-5, atol=1e-6)",
+    ),
     "jnp.bfloat16": (
         "params = optax.tree.cast(params, jnp.bfloat16)",
         "new = step(optax.chain(asam_jax.asam(rho=0.5), optax.sgd(0.1)), params)\n"

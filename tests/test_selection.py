@@ -45,17 +45,34 @@ def test_names_of_weights(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["bias", "biases", "offset", "beta", "b", "B", "b2", "bias_n", "q_bias", "bias_hh"],
+    ["bias", "biases", "offset", "beta", "b", "b2", "bias_n", "q_bias", "bias_hh"],
 )
 def test_names_of_other_parameters(name):
     assert not asam_jax.is_weight((DictKey(name),), MATRIX)
     assert not asam_jax.is_weight((GetAttrKey(name),), MATRIX)
 
 
-@pytest.mark.parametrize("name", ["cls", "lora_b", "tau", "bw", "web", "debiased"])
+@pytest.mark.parametrize("name", ["cls", "lora_b", "tau", "bw", "web", "debiased", "B"])
 def test_without_a_recognised_name_two_axes_make_a_weight(name):
     assert asam_jax.is_weight((DictKey(name),), MATRIX)
     assert not asam_jax.is_weight((DictKey(name),), VECTOR)
+
+
+@pytest.mark.parametrize(
+    ("key", "weight"),
+    [
+        ("LayerNorm_0/scale", True),
+        ("attention/query/bias", False),
+        ("layers.0.bn.weight", True),
+        ("layers.0.attn.bias", False),
+        ("kernel/0", True),
+        (("Dense_0", "kernel"), True),
+        (("kernel", 3, "bias"), False),
+    ],
+)
+def test_keys_of_flattened_trees_are_paths(key, weight):
+    leaf = VECTOR if weight else MATRIX  # the rule of axes would tell the opposite
+    assert asam_jax.is_weight((DictKey(key),), leaf) == weight
 
 
 def test_the_name_nearest_to_the_leaf_decides():

@@ -81,6 +81,13 @@ def test_a_mask_that_is_not_boolean(mask):
         jax.eval_shape(lambda p: update(asam_jax.asam(mask=mask), p), PARAMS)
 
 
+def test_a_mask_of_the_whole_tree_as_optax_has_it():
+    with pytest.raises(TypeError) as caught:
+        update(asam_jax.asam(mask=lambda params: jax.tree.map(lambda _: True, params)))
+    (note,) = caught.value.__notes__
+    assert "where(path, leaf)" in note and "Optax" in note
+
+
 @pytest.mark.parametrize(
     "mask",
     [{"kernel": True}, {"weight": True, "bias": True}, [True, True]],
