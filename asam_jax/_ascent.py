@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import jax
-import optax
+import jax.numpy as jnp
 
 from ._perturbation import perturbation
 from ._precision import at_least_float32, cast_like
@@ -26,7 +26,11 @@ def ascend(
 ) -> PyTree:
     """Returns w + eps, in float32 at least; `source` is the direction climbed."""
     eps = perturbation(params, source, rho, normalization=normalization, p=p, mask=mask)
-    return optax.tree.add(jax.tree.map(at_least_float32, params), eps)
+    return jax.tree.map(_moved, jax.tree.map(at_least_float32, params), eps)
+
+
+def _moved(w: jax.Array, eps: jax.Array) -> jax.Array:
+    return w + eps if jnp.issubdtype(w.dtype, jnp.inexact) else w
 
 
 def gradient_at_worst(

@@ -138,6 +138,8 @@ def _magnitude(leaf):
 
 
 def _ones(leaf):
+    if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        return jnp.ones([])  # masked out: integers, random keys
     return jnp.ones_like(_magnitude(leaf))
 
 

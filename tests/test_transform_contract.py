@@ -5,6 +5,7 @@ import functools
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
@@ -273,3 +274,23 @@ def test_the_state_counts_steps_and_the_schedule_reads_them(factory):
         assert int(state.step) == number
         updates, state = scheduled.update(grads, state, params, grad_fn=grad_of_example)
         assert_close(updates, first_updates(factory(rho=rho)))
+
+
+def test_a_random_key_among_the_parameters_is_masked_out_and_left_alone(factory):
+    inexact = lambda path, leaf: jnp.issubdtype(leaf.dtype, jnp.inexact)
+    optimizer = factory(rho=0.5, mask=inexact)
+    params, grads = example()
+    key, no_gradient = jax.random.key(0), np.zeros((), jax.dtypes.float0)
+
+    def grad_fn(perturbed):
+        assert perturbed["key"] == key
+        return grad_of_example(perturbed | {"key": 0.0}) | {"key": no_gradient}
+
+    updates, _ = optimizer.update(
+        grads | {"key": no_gradient},
+        optimizer.init(params),
+        params | {"key": key},
+        grad_fn=grad_fn,
+    )
+    expected = first_updates(factory(rho=0.5))
+    assert_close({name: updates[name] for name in params}, expected)
