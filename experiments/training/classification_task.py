@@ -11,6 +11,7 @@ from experiments.training.clean_statistics import with_clean_statistics
 from experiments.training.image_config import ImageConfig
 from experiments.training.optimizer import sgd
 from experiments.training.step import PyTree
+from experiments.training.streams import run_keys
 from experiments.training.task import Task
 
 
@@ -18,6 +19,7 @@ def classification_task(
     config: ImageConfig,
     net: Net,
     *,
+    seed: int,
     num_classes: int,
     steps_per_epoch: int,
     inputs: Callable[[int], Iterator[PyTree]],
@@ -29,6 +31,7 @@ def classification_task(
     Args:
         config: Every number of the run.
         net: The classifier.
+        seed: Of the run.
         num_classes: Its number of logits.
         steps_per_epoch: Steps of an epoch.
         inputs: As of `Task`.
@@ -57,4 +60,4 @@ def classification_task(
         num_epochs=config.epochs,
         unit="images",
     )
-    return task if config.ascent.has_clean_pass else with_clean_statistics(task)
+    return with_clean_statistics(task, run_keys(seed).statistics)

@@ -21,6 +21,7 @@ from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_data import ImageSplits, load_splits
 from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, replicate, shard_batch
+from experiments.training.streams import run_keys
 from experiments.training.task import Task
 
 STATISTICS = {
@@ -54,7 +55,7 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
     num_steps = steps_per_epoch(len(train.labels), config.batch_size)
     order = functools.partial(
         epoch_order,
-        jax.random.key(seed),
+        run_keys(seed).order,
         num_examples=len(train.labels),
         batch_size=config.batch_size,
     )
@@ -66,6 +67,7 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
     return classification_task(
         config,
         net,
+        seed=seed,
         num_classes=splits.num_classes,
         steps_per_epoch=num_steps,
         inputs=inputs,

@@ -67,6 +67,7 @@ def imagenet_task(
     return classification_task(
         config,
         net,
+        seed=seed,
         num_classes=NUM_CLASSES,
         steps_per_epoch=num_steps,
         inputs=inputs,

@@ -126,6 +126,21 @@ def test_resuming_replays_nothing():
     assert batch.source.shape == planned.bucket
 
 
+def test_the_order_of_an_epoch_is_no_other_stream_of_its_seed(monkeypatch):
+    states, default_rng = [], np.random.default_rng
+
+    def recorded(seed):
+        rng = default_rng(seed)
+        states.append(rng.bit_generator.state["state"]["state"])
+        return rng
+
+    monkeypatch.setattr(np.random, "default_rng", recorded)
+    np.random.default_rng(3)
+    for epoch in range(3):
+        epoch_plan(PAIRS, seed=3, epoch=epoch)
+    assert len(set(states)) == len(states) == 4
+
+
 def test_order_is_a_function_of_seed_and_epoch():
     def pairs_in_order(seed, epoch):
         plan = epoch_plan(PAIRS, seed=seed, epoch=epoch)
