@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes
 from experiments.nets import IMAGE_NETS
 from experiments.training.config import Ascent, require_positive
 
-Dataset: TypeAlias = Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
+Dataset: TypeAlias = Literal["cifar10", "cifar100", "imagenet2012"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,8 +27,6 @@ from experiments.training.task import Task
 STATISTICS = {
     "cifar10": augment.CIFAR10,
     "cifar100": augment.CIFAR100,
-    "fashion_mnist": augment.FASHION_MNIST,
-    "imagenet2012": augment.IMAGENET,
 }
 EVALUATION_BATCH = 500
 
@@ -43,8 +41,18 @@ def image_task(
         seed: Of the order of the examples; the loop seeds all the rest with it.
         data_dir: The folder of the prepared data sets.
         folder: Of the run; images keep nothing in it.
+
+    Raises:
+        FileNotFoundError: If the data set is not prepared; the message has the command.
+        ValueError: If the config asks for ImageNet, which does not fit in memory, or
+            for more examples than there are.
     """
     del folder
+    if config.data.dataset not in STATISTICS:
+        raise ValueError(
+            f"{config.data.dataset} is no data set of this command, whose are "
+            f"{', '.join(STATISTICS)}: see python -m experiments.imagenet"
+        )
     return task_of_splits(config, load_splits(config.data, data_dir), seed=seed)
 
 
