@@ -10,6 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments.runs import Run, is_finished
+from experiments.settings_error import SettingsError
 from experiments.training.config import Ascent, Cadence, RunOptions
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_task import image_task
@@ -114,7 +115,7 @@ def command(
     """Runs a study from the command line; what goes wrong is said in a line."""
     try:
         main(tyro.cli(study_type, description=description))
-    except (ValueError, FileNotFoundError) as error:
+    except (SettingsError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where it was")

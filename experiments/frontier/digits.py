@@ -16,6 +16,7 @@ from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
 from experiments.frontier.results import Result, Study, read_study, write_study
 from experiments.provenance import provenance
+from experiments.settings_error import SettingsError
 
 RHOS = {
     "sgd": (0.0,),
@@ -85,12 +86,12 @@ def finished(path: pathlib.Path, settings: dict[str, Any]) -> list[Result]:
     """Returns the results of an earlier command, none if there was none.
 
     Raises:
-        ValueError: If it had other settings.
+        SettingsError: If it had other settings.
     """
     if not path.exists():
         return []
     if (known := json.loads(path.read_text())["options"]) != settings:
-        raise ValueError(
+        raise SettingsError(
             f"{path} holds results of {known}, not of {settings}: give the same "
             "options, or another --out"
         )

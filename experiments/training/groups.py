@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
+from experiments.settings_error import SettingsError
 from experiments.training.sharding import data_mesh
 from experiments.training.step import GradientFn, PyTree, TrainState
 from experiments.training.streams import StepKeys
@@ -60,7 +61,7 @@ def _on_device(
     (share,) = {len(leaf) for leaf in jax.tree.leaves(batch)}
     size = share if group == "device" else group
     if share % size:
-        raise ValueError(
+        raise SettingsError(
             f"a device has {share} examples of the batch, which groups of {size} do "
             "not divide: choose another --group, --batch-size or number of devices"
         )

@@ -5,6 +5,7 @@ import pytest
 
 from experiments import study
 from experiments.runs import Run
+from experiments.settings_error import SettingsError
 from experiments.study import SmallStudy, best_rho, command, finish_all, result_of
 from experiments.training.config import Ascent
 
@@ -80,7 +81,7 @@ def test_a_result_is_that_of_the_last_epoch_with_the_maximum():
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ValueError("no such rho"), "error: no such rho"),
+        (SettingsError("no such rho"), "error: no such rho"),
         (FileNotFoundError("no data"), "error: no data"),
         (KeyboardInterrupt(), "the same command goes on"),
     ],
@@ -92,4 +93,13 @@ def test_what_goes_wrong_is_said_in_a_line(monkeypatch, error, message):
 
     monkeypatch.setattr("sys.argv", ["study", "--epochs", "3"])
     with pytest.raises(SystemExit, match=message):
+        command(SmallStudy, main, "")
+
+
+def test_a_fault_of_the_code_keeps_its_traceback(monkeypatch):
+    def main(options):
+        raise ValueError("shapes do not fit")
+
+    monkeypatch.setattr("sys.argv", ["study"])
+    with pytest.raises(ValueError, match="shapes do not fit"):
         command(SmallStudy, main, "")
