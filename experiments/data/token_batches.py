@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.data.buckets import Bucket, BucketedPairs
-from experiments.data.subwords import BEGIN, END, PADDING
+from experiments.data.special_tokens import BEGIN, END, PADDING
 from experiments.data.token_pairs import TokenPairs
 
 NO_PAIR = -1

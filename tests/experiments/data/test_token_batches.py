@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from experiments.data.buckets import BucketedPairs, into_buckets, make_buckets
 from experiments.data.numbers import number_pairs
-from experiments.data.subwords import BEGIN, END, PADDING, Subwords, train_subwords
+from experiments.data.special_tokens import BEGIN, END, PADDING
+from experiments.data.subwords import Subwords, train_subwords
 from experiments.data.token_batches import (
     NO_PAIR,
     TokenBatch,
