@@ -11,7 +11,12 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.digits.config import Config
-from experiments.frontier.digits_training import Accuracies, draw, program
+from experiments.frontier.digits_training import (
+    NUM_EVALUATIONS,
+    Accuracies,
+    draw,
+    program,
+)
 from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
 from experiments.frontier.results import Result, Study, read_study, write_study
@@ -48,6 +53,13 @@ class Digits:
     """Seeds; each has its own label noise, validation split, weights and order."""
     epochs: int = 100
     """Passes over the training set, a multiple of 10."""
+
+    def __post_init__(self):
+        """Refuses what `Config` does, and epochs between two evaluations."""
+        if self.config.epochs % NUM_EVALUATIONS:
+            raise ValueError(
+                f"epochs must be a multiple of {NUM_EVALUATIONS}, got {self.epochs}"
+            )
 
     @property
     def config(self) -> Config:

@@ -132,6 +132,12 @@ def test_statistics_that_training_took_elsewhere_are_estimated_anew(
     assert np.abs(trained_on - hidden.mean(axis=0)).max() > 0.2
 
 
+@pytest.mark.parametrize("num_points", [1, 2, 14])
+def test_a_landscape_without_the_net_in_its_middle_is_refused(num_points):
+    with pytest.raises(ValueError, match="num_points must be odd and at least 3"):
+        Options(pathlib.Path(), num_points=num_points)
+
+
 def test_a_translator_is_refused(tmp_path):
     config = dataclasses.asdict(TRANSLATION["numbers-asam"]) | {"seed": 0}
     (tmp_path / "config.json").write_text(json.dumps(config))
