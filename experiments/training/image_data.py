@@ -49,7 +49,7 @@ def load_splits(data: ImageData, data_dir: str) -> ImageSplits:
     if data.noise_rate:
         share = changed_share(whole.labels, labels)
         logger.info("label noise %s: %.1f %% changed", data.noise, 100 * share)
-    split = split_indices(split_seed, whole.labels, data.num_validation)
+    split = split_indices(split_seed, len(labels), data.num_validation)
     kept = split.train
     if data.num_train is not None:
         if data.num_train > len(kept):
