@@ -15,6 +15,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from experiments.training.distributed import any_process, has_lost_process, on_primary
+from experiments.training.run_folder import RunFolder
+from experiments.training.task import Task
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
@@ -174,6 +176,13 @@ class Checkpoints:
             if error is None:
                 raise
             logger.warning("%s", failure)
+
+
+def checkpoints_of(task: Task, folder: RunFolder) -> Checkpoints:
+    """Opens the checkpoints of a run, of which those that are averaged are kept."""
+    return Checkpoints(
+        folder.checkpoints, every=task.steps_per_epoch, keep=task.averaged
+    )
 
 
 def _rename_damaged(folder: pathlib.Path, steps: list[int]) -> None:

@@ -6,6 +6,7 @@ import jax
 import optax
 
 from experiments.nets.functional import Net
+from experiments.training.accuracy import accuracy_line
 from experiments.training.classification import Batch, classification_loss
 from experiments.training.clean_statistics import with_clean_statistics
 from experiments.training.image_config import ImageConfig
@@ -59,5 +60,6 @@ def classification_task(
         steps_per_epoch=steps_per_epoch,
         num_epochs=config.epochs,
         unit="images",
+        conclude=accuracy_line,
     )
     return with_clean_statistics(task, run_keys(seed).statistics)

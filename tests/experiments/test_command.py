@@ -9,6 +9,7 @@ import pytest
 
 from experiments.command import main
 from experiments.presets import CIFAR, IMAGENET
+from experiments.training.accuracy import accuracy_line
 from experiments.training.config import Ascent
 from experiments.training.interruption import EXIT_INTERRUPTED
 from experiments.training.optimizer import sgd
@@ -43,6 +44,7 @@ def parabola_task(config: TinyConfig, *, seed: int, data_dir: str, folder) -> Ta
         steps_per_epoch=2,
         num_epochs=config.epochs,
         unit="images",
+        conclude=accuracy_line,
     )
 
 

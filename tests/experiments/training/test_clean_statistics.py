@@ -32,6 +32,7 @@ def task_of(inputs, ascent=UNCLEAN) -> Task:
         steps_per_epoch=10,
         num_epochs=1,
         unit="numbers",
+        conclude=lambda params, folder: "",
     )
 
 
