@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+from experiments.settings_error import SettingsError, blaming_settings
 from experiments.training.averages import averaged_params
 from experiments.training.checkpoint import CheckpointError
 from experiments.training.config import Cadence, RunOptions, to_json
@@ -32,10 +33,10 @@ EXPECTED_ERRORS = (
     RunFolderError,
     CheckpointError,
     NonFiniteLossError,
+    SettingsError,
     OSError,
-    ImportError,
-    ValueError,
 )
+"""What is said in a line; anything else is a fault of the code, with a traceback."""
 
 
 class Config(Protocol):
@@ -101,7 +102,8 @@ def run(
     require_agreement(str((config, seed, cadence, same)))
     path = run_path(config, seed, options)
     folder = open_run_folder(path, {"seed": seed, **to_json(config)})
-    task = make_task(config, seed=seed, data_dir=options.data_dir, folder=folder)
+    with blaming_settings():
+        task = make_task(config, seed=seed, data_dir=options.data_dir, folder=folder)
     outcome = train(task, folder, seed=seed, cadence=cadence, options=options)
     on_primary(lambda: draw_curves(folder.metrics, folder.curves))
     step = int(outcome.state.step)

@@ -43,7 +43,6 @@ class Options:
         Literal[
             "cifar10",
             "cifar100",
-            "fashion_mnist",
             "imagenet2012",
             "iwslt14_de_en",
             "multi30k",

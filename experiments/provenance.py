@@ -3,7 +3,6 @@
 import importlib.metadata
 import json
 import math
-import os
 import platform
 import re
 import shlex
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+
+from experiments.cores import available_cores
 
 _ROOT = Path(__file__).parent.parent
 _PACKAGES = ("jax", "jaxlib", "optax", "asam_jax", "numpy")
@@ -37,9 +38,7 @@ def provenance() -> dict[str, Any]:
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": {
             "cpu": _cpu_model(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
+            "cores": len(available_cores()),
             "devices": [device.device_kind for device in jax.devices()],
             "system": f"{platform.system()} {platform.machine()}",
         },

@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import tyro
 
+from experiments.settings_error import SettingsError
+
 StudyT = TypeVar("StudyT")
 
 
@@ -15,7 +17,7 @@ def command(
     """Runs a study from the command line; what goes wrong is said in a line."""
     try:
         main(tyro.cli(study_type, description=description))
-    except (ValueError, FileNotFoundError) as error:
+    except (SettingsError, FileNotFoundError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where it was")

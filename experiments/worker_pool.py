@@ -16,6 +16,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from experiments.command import Config, run, run_path
+from experiments.cores import available_cores, pin_to_core
 from experiments.runs import Run, read_run
 from experiments.training.config import Cadence, RunOptions
 from experiments.training.task import Task
@@ -47,7 +48,7 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
         Exception: What a run raised, after the others have been given up.
     """
     context = multiprocessing.get_context("spawn")
-    cores = sorted(os.sched_getaffinity(0))
+    cores = available_cores()
     free = context.Queue()
     for i in range(workers):
         free.put(cores[i % len(cores)])
@@ -70,7 +71,7 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
 
 def _start(free) -> None:
     """Gives the worker a core of its own, before JAX counts them, and a life's end."""
-    os.sched_setaffinity(0, {free.get()})
+    pin_to_core(free.get())
     threading.Thread(target=_stop_with_parent, daemon=True).start()
 
 

@@ -5,7 +5,6 @@ Importing this needs the extra `bench-torch`.
 
 # pyright: reportMissingImports=false
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ from experiments.benchmarks.methods import LEARNING_RATE, MOMENTUM, RHO
 from experiments.benchmarks.problems import NUM_CLASSES, Batch, Problem
 from experiments.benchmarks.steps import Program
 from experiments.benchmarks.timing import Run
+from experiments.cores import available_cores
 
 NETS: dict[str, Callable[[], nn.Module]] = {
     "MLP": lambda: torch_nets.MLP(28 * 28, 512, 512, NUM_CLASSES),
@@ -33,7 +33,7 @@ SGD, ASAM = "SGD, PyTorch", "ASAM, pytorch_optimizer"
 
 def use_all_cores() -> int:
     """Gives PyTorch as many threads as XLA takes, and returns their number."""
-    num_threads = len(os.sched_getaffinity(0))
+    num_threads = len(available_cores())
     torch.set_num_threads(num_threads)
     return num_threads
 

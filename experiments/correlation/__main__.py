@@ -11,6 +11,7 @@ from tyro.conf import OmitArgPrefixes
 from experiments.correlation.config import Study
 from experiments.correlation.presets import PRESETS, SUMMARIES, quick
 from experiments.correlation.run import run
+from experiments.settings_error import SettingsError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     try:
         run(command.study, command.out, command.data_dir)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, SettingsError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nStopped before the end: no results were written.")

@@ -19,6 +19,7 @@ from experiments.correlation.training import (
     train,
 )
 from experiments.data.images import ImageSet
+from experiments.settings_error import blaming_settings
 
 
 def train_and_measure(study: Study, data_dir: str) -> Results:
@@ -26,8 +27,10 @@ def train_and_measure(study: Study, data_dir: str) -> Results:
 
     Raises:
         FileNotFoundError: If the data set is not prepared.
+        SettingsError: If there are fewer data than the study asks for.
     """
-    datasets = [load_data(study, seed, data_dir) for seed in study.seeds]
+    with blaming_settings():
+        datasets = [load_data(study, seed, data_dir) for seed in study.seeds]
     net = make_net(study, datasets[0])
     loss_fn = functools.partial(mean_loss, net)
     evaluate_all = jax.jit(jax.vmap(functools.partial(evaluate, net), (0, None)))

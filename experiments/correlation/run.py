@@ -12,6 +12,7 @@ from experiments.correlation.models import train_and_measure
 from experiments.correlation.report import markdown
 from experiments.correlation.results import columns
 from experiments.provenance import provenance, write_json
+from experiments.settings_error import SettingsError
 
 
 def run(study: Study, out: Path, data_dir: str) -> None:
@@ -19,14 +20,15 @@ def run(study: Study, out: Path, data_dir: str) -> None:
 
     Raises:
         FileNotFoundError: If the data set is not prepared.
-        ValueError: If no model reaches the target.
+        SettingsError: If there are fewer data than the study asks for, or no model
+            reaches the target.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     record: dict[str, Any] = provenance()
     out.mkdir(parents=True, exist_ok=True)
     results = train_and_measure(study, data_dir)
     if not results.reached.any():
-        raise ValueError(
+        raise SettingsError(
             f"no model reached a training loss of {study.target_loss:g} in "
             f"{study.epochs} epochs: raise --target-loss or --epochs"
         )

@@ -14,6 +14,7 @@ from experiments.correlation.nets import Dropout, Net, Params
 from experiments.correlation.problem import Data
 from experiments.data.images import ImageSet
 from experiments.data.order import epoch_order
+from experiments.settings_error import SettingsError
 from experiments.training.optimizer import sgd
 
 CHUNK = 500  # examples that are evaluated at once
@@ -60,7 +61,7 @@ def train(
         The models, in the order of `Grid.of_a_batch_size`.
 
     Raises:
-        ValueError: If no batch is full, or there are fewer steps than one check.
+        SettingsError: If no batch is full, or there are fewer steps than one check.
     """
     init_key, order_key, dropout_key = jax.random.split(jax.random.key(seed), 3)
     rows = _batches(order_key, len(data.train.labels), batch_size, study)
@@ -91,7 +92,7 @@ def _batches(
     rows = rows.reshape(-1, batch_size)
     num_checks = len(rows) // study.check_every
     if num_checks == 0:
-        raise ValueError(
+        raise SettingsError(
             f"{study.epochs} epochs of batches of {batch_size} are fewer steps than "
             f"--check-every {study.check_every}"
         )

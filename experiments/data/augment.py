@@ -21,7 +21,6 @@ class ChannelStatistics(NamedTuple):
 # image's own deviation, smaller than that of all pixels (.2470 .2435 .2616).
 CIFAR10 = ChannelStatistics((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 CIFAR100 = ChannelStatistics((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
-FASHION_MNIST = ChannelStatistics((0.2860,), (0.3530,))
 IMAGENET = ChannelStatistics((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 

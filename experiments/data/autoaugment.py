@@ -76,18 +76,17 @@ CIFAR10_POLICY = (
 )
 
 
-def autoaugment(
-    key: jax.Array, images: jax.Array, *, vectorized: bool = False
-) -> jax.Array:
+def autoaugment(key: jax.Array, images: jax.Array) -> jax.Array:
     """Applies a random sub-policy to each image.
+
+    On a CPU, images are gone through one by one, and only what was drawn is computed,
+    which is far faster there. Elsewhere every operation is computed for all images at
+    once and what was drawn is kept: that is parallel work, and keeps a sharded batch
+    sharded.
 
     Args:
         key: A PRNG key.
         images: uint8 [batch, height, width, 3].
-        vectorized: Compute every operation for all images at once and keep what was
-            drawn, instead of going through the images one by one and computing only
-            what was drawn. The second is far faster on a CPU; the first has the
-            parallel work that an accelerator needs, and keeps a sharded batch sharded.
 
     Returns:
         The augmented images, uint8 [batch, height, width, 3].
@@ -100,9 +99,12 @@ def autoaugment(
             image = jax.lax.switch(chosen[slot], branches, image, magnitude[slot])
         return image
 
-    if vectorized:
-        return jax.vmap(augment)(images, operations, magnitudes)
-    return jax.lax.map(lambda args: augment(*args), (images, operations, magnitudes))
+    def one_by_one(*batch: jax.Array) -> jax.Array:
+        return jax.lax.map(lambda example: augment(*example), batch)
+
+    return jax.lax.platform_dependent(
+        images, operations, magnitudes, cpu=one_by_one, default=jax.vmap(augment)
+    )
 
 
 def _draw(key: jax.Array, batch: int) -> tuple[jax.Array, jax.Array]:

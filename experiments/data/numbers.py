@@ -49,33 +49,29 @@ def number_pairs(
     num_train: int,
     num_validation: int,
     num_test: int,
-    limit: int = LIMIT,
 ) -> NumberSplits:
     """Draws numbers without replacement and spells them in German and in English.
 
     Args:
-        seed: The parts are the same for the same seed, sizes and limit. The test part
-            does not depend on the sizes of the others, nor the validation part on that
-            of the training part.
+        seed: The parts are the same for the same seed and sizes. The test part does not
+            depend on the sizes of the others, nor the validation part on that of the
+            training part.
         num_train: The number of training pairs.
         num_validation: The number of validation pairs.
         num_test: The number of test pairs.
-        limit: Numbers are drawn from 0 up to this one, which is left out.
 
     Returns:
         The parts, German to English.
 
     Raises:
-        ValueError: There are not so many numbers, or they have no words here.
+        ValueError: There are not so many numbers with words here.
     """
     sizes = (num_test, num_validation, num_train)
-    if not 0 <= limit <= LIMIT:
-        raise ValueError(f"there are words for numbers below {LIMIT}, not {limit}")
-    if min(sizes) < 0 or sum(sizes) > limit:
+    if min(sizes) < 0 or sum(sizes) > LIMIT:
         raise ValueError(
-            f"cannot draw {num_train} + {num_validation} + {num_test} of {limit}"
+            f"cannot draw {num_train} + {num_validation} + {num_test} of {LIMIT}"
         )
-    order = np.random.default_rng(seed).permutation(limit)[: sum(sizes)].tolist()
+    order = np.random.default_rng(seed).permutation(LIMIT)[: sum(sizes)].tolist()
     test, rest = order[:num_test], order[num_test:]
     validation, train = rest[:num_validation], rest[num_validation:]
     return NumberSplits(_pairs(train), _pairs(validation), _pairs(test))

@@ -3,15 +3,19 @@
 import jax
 import jax.numpy as jnp
 
+from experiments.settings_error import SettingsError
+
 
 def steps_per_epoch(num_examples: int, batch_size: int) -> int:
     """Returns the number of whole batches in an epoch.
 
     Raises:
-        ValueError: The training set does not fill a batch.
+        SettingsError: The training set does not fill a batch.
     """
     if num_examples < batch_size:
-        raise ValueError(f"{num_examples} examples do not fill a batch of {batch_size}")
+        raise SettingsError(
+            f"{num_examples} examples do not fill a batch of {batch_size}"
+        )
     return num_examples // batch_size
 
 
@@ -35,7 +39,7 @@ def epoch_order(
         Indices of examples, int32 [steps, batch].
 
     Raises:
-        ValueError: The training set does not fill a batch.
+        SettingsError: The training set does not fill a batch.
     """
     steps = steps_per_epoch(num_examples, batch_size)
     order = jax.random.permutation(jax.random.fold_in(key, epoch), num_examples)

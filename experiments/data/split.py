@@ -12,33 +12,21 @@ class Split(NamedTuple):
     validation: np.ndarray
 
 
-def split_indices(
-    seed: int, labels: np.ndarray, num_validation: int, *, stratified: bool = False
-) -> Split:
+def split_indices(seed: int, num_examples: int, num_validation: int) -> Split:
     """Cuts a validation split from a training set.
 
     Args:
-        seed: The split is the same for the same seed and labels.
-        labels: The training labels, [num].
-        num_validation: The number of validation examples, in [0, num].
-        stratified: Give each class its proportional share of the validation split, up
-            to rounding (Webster's method), instead of drawing without regard to labels.
+        seed: The split is the same for the same seed and sizes.
+        num_examples: The size of the training set.
+        num_validation: The number of validation examples.
 
     Returns:
         The indices of both parts, int64.
+
+    Raises:
+        ValueError: The training set has not so many examples.
     """
-    labels = np.asarray(labels)
-    num = len(labels)
-    if not 0 <= num_validation <= num:
-        raise ValueError(f"cannot cut {num_validation} of {num} examples")
-    order = np.random.default_rng(seed).permutation(num)
-    if stratified:
-        # The k-th example of a class of n ranks at (k + 1/2) / n: the first examples by
-        # this rank hold every class in proportion, whatever the number taken.
-        rank = np.empty(num)
-        for label in np.unique(labels):
-            members = labels[order] == label
-            count = np.sum(members)
-            rank[members] = (np.arange(count) + 0.5) / count
-        order = order[np.argsort(rank, kind="stable")]
+    if not 0 <= num_validation <= num_examples:
+        raise ValueError(f"cannot cut {num_validation} of {num_examples} examples")
+    order = np.random.default_rng(seed).permutation(num_examples)
     return Split(np.sort(order[num_validation:]), np.sort(order[:num_validation]))

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import sentencepiece
 
-PADDING, BEGIN, END, UNKNOWN = range(4)
+from experiments.data.special_tokens import BEGIN, END, PADDING, UNKNOWN
 
 
 def train_subwords(sentences: Iterable[str], vocab_size: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.data.buckets import Bucket, BucketedPairs
-from experiments.data.subwords import BEGIN, END, PADDING
+from experiments.data.special_tokens import BEGIN, END, PADDING
 from experiments.data.token_pairs import TokenPairs
 
 NO_PAIR = -1
@@ -49,7 +49,9 @@ def epoch_plan(bucketed: BucketedPairs, *, seed: int, epoch: int) -> list[Planne
     filled up with rows of padding, so that the number of batches, `num_batches`, is the
     same in every epoch.
     """
-    rng = np.random.default_rng((seed, epoch))
+    # (seed, 0) alone would be the stream of the seed, by which others draw the pairs.
+    stream = np.random.SeedSequence(seed, spawn_key=(epoch,))
+    rng = np.random.default_rng(stream)
     shuffled = tuple(rng.permutation(members) for members in bucketed.members)
     plan = _whole_batches(bucketed._replace(members=shuffled))
     return [plan[place] for place in rng.permutation(len(plan))]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.data.sentences import SentencePairs
-from experiments.data.subwords import UNKNOWN, Subwords
+from experiments.data.special_tokens import UNKNOWN
+from experiments.data.subwords import Subwords
 
 logger = logging.getLogger(__name__)
 

@@ -29,6 +29,6 @@ def noisy_digits(
     labels = symmetric_noise(
         chance.noise, pool.labels, noise_rate, NUM_CLASSES, others_only=True
     )
-    split = split_indices(chance.split, labels, num_validation)
+    split = split_indices(chance.split, len(labels), num_validation)
     train, validation = (ImageSet(pool.images[i], labels[i]) for i in split)
     return DigitSplits(train, validation, test)

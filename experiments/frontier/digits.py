@@ -11,11 +11,17 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.digits.config import Config
-from experiments.frontier.digits_training import Accuracies, draw, program
+from experiments.frontier.digits_training import (
+    NUM_EVALUATIONS,
+    Accuracies,
+    draw,
+    program,
+)
 from experiments.frontier.methods import METHODS
 from experiments.frontier.report import write_report
 from experiments.frontier.results import Result, Study, read_study, write_study
 from experiments.provenance import provenance
+from experiments.settings_error import SettingsError
 
 RHOS = {
     "sgd": (0.0,),
@@ -47,6 +53,13 @@ class Digits:
     """Seeds; each has its own label noise, validation split, weights and order."""
     epochs: int = 100
     """Passes over the training set, a multiple of 10."""
+
+    def __post_init__(self):
+        """Refuses what `Config` does, and epochs between two evaluations."""
+        if self.config.epochs % NUM_EVALUATIONS:
+            raise ValueError(
+                f"epochs must be a multiple of {NUM_EVALUATIONS}, got {self.epochs}"
+            )
 
     @property
     def config(self) -> Config:
@@ -85,12 +98,12 @@ def finished(path: pathlib.Path, settings: dict[str, Any]) -> list[Result]:
     """Returns the results of an earlier command, none if there was none.
 
     Raises:
-        ValueError: If it had other settings.
+        SettingsError: If it had other settings.
     """
     if not path.exists():
         return []
     if (known := json.loads(path.read_text())["options"]) != settings:
-        raise ValueError(
+        raise SettingsError(
             f"{path} holds results of {known}, not of {settings}: give the same "
             "options, or another --out"
         )

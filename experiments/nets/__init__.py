@@ -23,7 +23,6 @@ IMAGE_NETS: Mapping[str, Callable[[int], Net]] = {
     "resnext29_32x4d": resnext29_32x4d,
     "small": small,
     "vgg19_bn": vgg19_bn,
-    "wrn16_4": partial(wide_resnet, 16, 4),
     "wrn16_8": partial(wide_resnet, 16, 8),
     "wrn28_2": partial(wide_resnet, 28, 2),
     "wrn28_10": partial(wide_resnet, 28, 10),

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from experiments.data.special_tokens import PADDING
 from experiments.nets.attention import KeysValues
 from experiments.nets.functional import Apply, ModelState, Params, boundary
 from experiments.nets.layers import dropout_layer
@@ -20,9 +21,6 @@ from experiments.nets.transformer_layers import (
     EncoderLayer,
     TransformerConfig,
 )
-
-PADDING = 0
-"""The token that fills a row behind its sentence."""
 
 IWSLT = TransformerConfig(
     features=512,

@@ -23,7 +23,9 @@ class TransformerConfig:
     num_heads: int
     """Attention heads; they share the features of a token."""
     num_encoder_layers: int
+    """Layers that read the source."""
     num_decoder_layers: int
+    """Layers that write the target."""
     dropout: float
     """Of embeddings and of what each sublayer adds."""
     attention_dropout: float = 0.0

@@ -14,6 +14,7 @@ import tyro
 from tqdm import tqdm
 
 from experiments.provenance import provenance, write_json
+from experiments.settings_error import SettingsError, blaming_settings
 from experiments.sharpness_report.config import Options
 from experiments.sharpness_report.measures import measures, num_measures
 from experiments.sharpness_report.page import page
@@ -25,12 +26,13 @@ from experiments.training.run_folder import write_text
 def main(options: Options) -> None:
     """Measures a run and writes its report."""
     record = provenance()
-    net = load_trained(
-        options.run,
-        options.data_dir,
-        num_examples=options.num_examples,
-        batch_size=options.batch_size,
-    )
+    with blaming_settings():
+        net = load_trained(
+            options.run,
+            options.data_dir,
+            num_examples=options.num_examples,
+            batch_size=options.batch_size,
+        )
     found = {}
     with tqdm(total=num_measures(), unit="measure", disable=None) as bar:
         for name, values in measures(net, options):
@@ -66,7 +68,7 @@ if __name__ == "__main__":
                 description=__doc__,
             )
         )
-    except (ValueError, OSError, CheckpointError) as error:
+    except (SettingsError, OSError, CheckpointError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped before the end: nothing was written")

@@ -33,7 +33,7 @@ class Options:
     num_lanczos: int = 20
     """Points of the spectral density."""
     num_points: int = 15
-    """Points along each side of the landscape."""
+    """Points along each side of the landscape, odd: the middle one is the net."""
     extent: float = 1.0
     """Half a side of the landscape: 1 replaces a filter by a random one as long."""
     seed: int = 0
@@ -44,5 +44,9 @@ class Options:
         require_positive(
             self,
             *("num_examples", "batch_size", "num_steps"),
-            *("num_eigenvalues", "num_lanczos", "num_points"),
+            *("num_eigenvalues", "num_lanczos"),
         )
+        if self.num_points < 3 or self.num_points % 2 == 0:
+            raise ValueError(
+                f"num_points must be odd and at least 3, got {self.num_points}"
+            )

@@ -15,11 +15,13 @@ from experiments.nets import IMAGE_NETS
 from experiments.nets.functional import ModelState, Params
 from experiments.training.checkpoint import Checkpoints
 from experiments.training.classification import Batch
+from experiments.training.clean_statistics import clean_statistics
 from experiments.training.image_config import ImageConfig
 from experiments.training.image_data import load_splits
 from experiments.training.image_task import STATISTICS, task_of_splits
 from experiments.training.loop import initial_state
 from experiments.training.run_folder import RunFolder
+from experiments.training.streams import run_keys
 
 
 class TrainedNet(NamedTuple):
@@ -30,6 +32,7 @@ class TrainedNet(NamedTuple):
     step: int
     params: Params
     model_state: ModelState
+    """At the parameters themselves, as evaluation takes it."""
     batches: list[Batch]
     """Training examples without augmentation, normalized, labels as trained on."""
     loss_fn: Callable[[Params, Batch, ModelState], jax.Array]
@@ -43,6 +46,8 @@ def load_trained(
 
     Raises:
         FileNotFoundError: If the folder holds no run, or one without a checkpoint.
+        ValueError: If the run is not one on images that fit in memory.
+        CheckpointError: If none of its checkpoints can be read.
     """
     folder = RunFolder(path)
     if not folder.config.exists():
@@ -52,14 +57,20 @@ def load_trained(
     if not folder.checkpoints.exists():
         raise FileNotFoundError(f"the run in {path} has no checkpoint yet")
     values = json.loads(folder.config.read_text())
+    if (dataset := values["data"]["dataset"]) not in STATISTICS:
+        raise ValueError(
+            f"{path} holds a run on {dataset}: only runs of "
+            "python -m experiments.cifar can be measured"
+        )
     config, seed = ImageConfig.from_json(values), values["seed"]
     splits = load_splits(config.data, data_dir)
     task = task_of_splits(config, splits, seed=seed)
     with Checkpoints(folder.checkpoints) as checkpoints:
-        state = checkpoints.restore_newest(initial_state(task, seed)())
+        state = checkpoints.read_newest(initial_state(task, seed)())
         step = checkpoints.last_saved
     if step is None:
         raise FileNotFoundError(f"the run in {path} has no checkpoint yet")
+    clean = clean_statistics(task, run_keys(seed).statistics)
 
     train = splits.train
     order = np.random.default_rng(0).permutation(len(train.labels))[:num_examples]
@@ -77,7 +88,7 @@ def load_trained(
         seed,
         step,
         state.params,
-        state.model_state,
+        clean(state.params, state.model_state),
         batches,
         evaluation_loss(config, splits.num_classes),
     )

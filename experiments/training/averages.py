@@ -5,7 +5,7 @@ import functools
 import jax
 import optax
 
-from experiments.training.checkpoint import Checkpoints
+from experiments.training.checkpoint import checkpoints_of
 from experiments.training.run_folder import RunFolder
 from experiments.training.step import PyTree, TrainState
 from experiments.training.task import Task
@@ -37,10 +37,3 @@ def averaged_params(task: Task, folder: RunFolder, like: TrainState) -> PyTree:
         states = (checkpoints.restore(step, like) for step in steps)
         total = functools.reduce(optax.tree.add, (state.params for state in states))
     return jax.tree.map(lambda x: x / len(steps), total)
-
-
-def checkpoints_of(task: Task, folder: RunFolder) -> Checkpoints:
-    """Opens the checkpoints of a run, of which those that are averaged are kept."""
-    return Checkpoints(
-        folder.checkpoints, every=task.steps_per_epoch, keep=task.averaged
-    )

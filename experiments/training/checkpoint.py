@@ -15,6 +15,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import preservation_policy as policies
 
 from experiments.training.distributed import any_process, has_lost_process, on_primary
+from experiments.training.run_folder import RunFolder
+from experiments.training.task import Task
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
@@ -52,10 +54,21 @@ class Checkpoints:
         self.last_saved: int | None = None
 
     def restore_newest(self, like: State) -> State:
-        """Returns the newest state that can be read, or `like` if there is none.
+        """Returns what `read_newest` does, for a run that is to go on from there.
 
         Newer checkpoints that cannot be read are renamed, so that none is lost and the
         run can write its own of those steps.
+        """
+        state = self.read_newest(like)
+        if self.last_saved is not None:
+            steps = self._manager.all_steps()
+            self._set_aside([step for step in steps if step > self.last_saved])
+        return state
+
+    def read_newest(self, like: State) -> State:
+        """Returns the newest state that can be read, or `like` if there is none.
+
+        The files stay as they are.
 
         Args:
             like: A state with the structure, shapes, dtypes and shardings to restore.
@@ -63,19 +76,17 @@ class Checkpoints:
         Raises:
             CheckpointError: If there are checkpoints and none can be read.
         """
-        damaged = []
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        for step in steps:
             try:
                 state = self._restore(step, like)
             except _DamagedError as error:
                 path = self._path / str(step)
                 logger.warning("checkpoint %s cannot be read: %s", path, error)
-                damaged.append(step)
             else:
-                self._set_aside(damaged)
                 self.last_saved = step
                 return state
-        if damaged:
+        if steps:
             raise CheckpointError(
                 f"none of the checkpoints in {self._path} can be read. Remove the run "
                 "folder to start again."
@@ -165,6 +176,13 @@ class Checkpoints:
             if error is None:
                 raise
             logger.warning("%s", failure)
+
+
+def checkpoints_of(task: Task, folder: RunFolder) -> Checkpoints:
+    """Opens the checkpoints of a run, of which those that are averaged are kept."""
+    return Checkpoints(
+        folder.checkpoints, every=task.steps_per_epoch, keep=task.averaged
+    )
 
 
 def _rename_damaged(folder: pathlib.Path, steps: list[int]) -> None:

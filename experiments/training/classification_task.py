@@ -6,11 +6,13 @@ import jax
 import optax
 
 from experiments.nets.functional import Net
+from experiments.training.accuracy import accuracy_line
 from experiments.training.classification import Batch, classification_loss
 from experiments.training.clean_statistics import with_clean_statistics
 from experiments.training.image_config import ImageConfig
 from experiments.training.optimizer import sgd
 from experiments.training.step import PyTree
+from experiments.training.streams import run_keys
 from experiments.training.task import Task
 
 
@@ -18,6 +20,7 @@ def classification_task(
     config: ImageConfig,
     net: Net,
     *,
+    seed: int,
     num_classes: int,
     steps_per_epoch: int,
     inputs: Callable[[int], Iterator[PyTree]],
@@ -29,6 +32,7 @@ def classification_task(
     Args:
         config: Every number of the run.
         net: The classifier.
+        seed: Of the run.
         num_classes: Its number of logits.
         steps_per_epoch: Steps of an epoch.
         inputs: As of `Task`.
@@ -56,5 +60,6 @@ def classification_task(
         steps_per_epoch=steps_per_epoch,
         num_epochs=config.epochs,
         unit="images",
+        conclude=accuracy_line,
     )
-    return task if config.ascent.has_clean_pass else with_clean_statistics(task)
+    return with_clean_statistics(task, run_keys(seed).statistics)

@@ -45,12 +45,18 @@ class Processes:
     """Seconds without a sign of life of a process after which the others end."""
 
     def __post_init__(self):
-        """Refuses half an address."""
+        """Refuses half an address, and a time in which nobody can answer."""
         explicit = (self.coordinator, self.num_processes, self.process_id)
         if None in explicit and explicit != (None, None, None):
             raise ValueError(
                 "--coordinator, --num-processes and --process-id go together"
             )
+        if self.coordinator is not None:
+            host, _, port = self.coordinator.rpartition(":")
+            if not (host and port.isdecimal()):
+                raise ValueError(
+                    f"--coordinator must be HOST:PORT, got {self.coordinator}"
+                )
         if self.heartbeat_timeout < 1:
             raise ValueError("--heartbeat-timeout must be at least 1 second")
 

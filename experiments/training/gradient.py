@@ -13,6 +13,7 @@ from experiments.training.config import Ascent
 from experiments.training.groups import in_groups
 from experiments.training.normalizations import NORMALIZATIONS
 from experiments.training.step import GradientFn, LossFn, PyTree, TrainState
+from experiments.training.streams import StepKeys
 
 
 def gradient_fn(
@@ -25,8 +26,9 @@ def gradient_fn(
 ) -> GradientFn:
     """Returns the function that takes the gradient of a step.
 
-    Both passes of an ascent see the same batch and the same key, hence the same dropout
-    masks; loss, metrics and model state are those of the clean pass where there is one.
+    Both passes of an ascent see the same batch and the same key, that of the loss, and
+    hence the same dropout masks; loss, metrics and model state are those of the clean
+    pass where there is one.
 
     Args:
         loss_fn: The loss.
@@ -38,26 +40,26 @@ def gradient_fn(
         rho: The radius, in place of that of `ascent`, where one program serves several.
     """
 
-    def descend(state: TrainState, batch: PyTree, key: jax.Array):
+    def descend(state: TrainState, batch: PyTree, keys: StepKeys):
         return jax.value_and_grad(loss_fn, has_aux=True)(
-            state.params, state.model_state, batch, key
+            state.params, state.model_state, batch, keys.loss
         )
 
-    def climb_and_descend(state: TrainState, batch: PyTree, key: jax.Array):
+    def climb_and_descend(state: TrainState, batch: PyTree, keys: StepKeys):
         arguments = ball(ascent, state.params)
         if rho is not None:
             arguments["rho"] = rho
         value_and_grad = asam_jax.value_and_grad(
             loss_fn,
-            source=_source(loss_fn, ascent, state, batch, key),
+            source=_source(loss_fn, ascent, state, batch, keys),
             has_aux=True,
             **arguments,
         )
-        return value_and_grad(state.params, state.model_state, batch, key)
+        return value_and_grad(state.params, state.model_state, batch, keys.loss)
 
-    def on_due_steps(state: TrainState, batch: PyTree, key: jax.Array):
+    def on_due_steps(state: TrainState, batch: PyTree, keys: StepKeys):
         due = climbs(ascent, num_steps, state.step)
-        return jax.lax.cond(due, climb_and_descend, descend, state, batch, key)
+        return jax.lax.cond(due, climb_and_descend, descend, state, batch, keys)
 
     always = ascent.every == 1 and _first_step(ascent, num_steps) == 0
     if ascent.rho == 0 or climb is False:
@@ -88,7 +90,7 @@ def norm_layers(params: PyTree) -> PyTree:
 
 
 def _source(
-    loss_fn: LossFn, ascent: Ascent, state: TrainState, batch: PyTree, key: jax.Array
+    loss_fn: LossFn, ascent: Ascent, state: TrainState, batch: PyTree, keys: StepKeys
 ) -> PyTree | None:
     """Returns the direction to climb, None for the gradient of the clean pass."""
     match ascent.source:
@@ -98,13 +100,13 @@ def _source(
             # Every k-th example: each device keeps to its own share of the batch.
             part = jax.tree.map(lambda x: x[:: ascent.part], batch)
             grad_fn: Callable[..., Any] = jax.grad(loss_fn, has_aux=True)
-            return grad_fn(state.params, state.model_state, part, key)[0]
+            return grad_fn(state.params, state.model_state, part, keys.loss)[0]
         case "momentum":
             return asam_jax.momentum_source(state.opt_state)
         case "stale":
             return state.last_grads
         case "random":
-            return optax.tree.random_like(jax.random.fold_in(key, 0), state.params)
+            return optax.tree.random_like(keys.source, state.params)
 
 
 def climbs(ascent: Ascent, num_steps: int, step: Any) -> Any:

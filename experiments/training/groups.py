@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import PartitionSpec as P
 
+from experiments.settings_error import SettingsError
 from experiments.training.sharding import data_mesh
 from experiments.training.step import GradientFn, PyTree, TrainState
+from experiments.training.streams import StepKeys
 
 
 def in_groups(gradient: GradientFn, group: Literal["device"] | int) -> GradientFn:
@@ -29,13 +31,13 @@ def in_groups(gradient: GradientFn, group: Literal["device"] | int) -> GradientF
         groups, weighted by their ``count``; metrics are sums.
     """
 
-    def grouped(state: TrainState, batch: PyTree, key: jax.Array):
+    def grouped(state: TrainState, batch: PyTree, keys: StepKeys):
         (loss, (model_state, metrics)), grads = jax.shard_map(
             functools.partial(_on_device, gradient, group),
             mesh=data_mesh(),
             in_specs=(P(), P("data"), P()),
             out_specs=P("data"),
-        )(state, batch, key)
+        )(state, batch, keys)
         totals = {name: jnp.sum(x) for name, x in metrics.items()}
         weights = metrics["count"] / totals["count"]
 
@@ -53,20 +55,21 @@ def _on_device(
     group: Literal["device"] | int,
     state: TrainState,
     batch: PyTree,
-    key: jax.Array,
+    keys: StepKeys,
 ):
     """Returns the gradients of a device's groups, stacked."""
     (share,) = {len(leaf) for leaf in jax.tree.leaves(batch)}
     size = share if group == "device" else group
     if share % size:
-        raise ValueError(
+        raise SettingsError(
             f"a device has {share} examples of the batch, which groups of {size} do "
             "not divide: choose another --group, --batch-size or number of devices"
         )
     num_groups = share // size
     groups = jax.tree.map(lambda x: x.reshape(num_groups, size, *x.shape[1:]), batch)
     places = jax.lax.axis_index("data") * num_groups + jnp.arange(num_groups)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, places)
+    fold_in = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+    keys = jax.tree.map(lambda key: fold_in(key, places), keys)
     # With respect to what the devices share, a gradient would be summed over them.
     state = jax.tree.map(lambda x: jax.lax.pcast(x, "data", to="varying"), state)
     return jax.vmap(gradient, in_axes=(None, 0, 0))(state, groups, keys)

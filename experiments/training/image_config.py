@@ -9,7 +9,7 @@ from tyro.conf import OmitArgPrefixes
 from experiments.nets import IMAGE_NETS
 from experiments.training.config import Ascent, require_positive
 
-Dataset: TypeAlias = Literal["cifar10", "cifar100", "fashion_mnist", "imagenet2012"]
+Dataset: TypeAlias = Literal["cifar10", "cifar100", "imagenet2012"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ImageConfig:
     """Name of the preset, and of the run folder."""
     data: OmitArgPrefixes[ImageData]
     net: str
-    """Name of the net in experiments.nets."""
+    """Name of the net; another name is refused with the list of all."""
     ascent: OmitArgPrefixes[Ascent] = dataclasses.field(default_factory=Ascent)
     epochs: int = 200
     """Epochs; the learning rate falls to 0 over them along half a cosine."""
@@ -65,7 +65,9 @@ class ImageConfig:
         """Refuses a run of no step and an unknown net."""
         require_positive(self, "epochs", "batch_size")
         if self.net not in IMAGE_NETS:
-            raise ValueError(f"net must be one of {', '.join(IMAGE_NETS)}")
+            raise ValueError(
+                f"net must be one of {', '.join(IMAGE_NETS)}; got {self.net}"
+            )
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:

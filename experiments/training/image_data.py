@@ -42,13 +42,14 @@ def load_splits(data: ImageData, data_dir: str) -> ImageSplits:
         for split in ("train", "test")
     )
     num_classes = int(test.labels.max()) + 1
-    # Not the seed of the split: the noisy labels would be those that are held out.
-    noise_seed = int(np.random.SeedSequence(data.data_seed).generate_state(1)[0])
+    # With one seed for all, the noisy labels would be those that are held out.
+    seeds = np.random.SeedSequence(data.data_seed).generate_state(3)
+    noise_seed, split_seed, subset_seed = map(int, seeds)
     labels = NOISES[data.noise](noise_seed, whole.labels, data.noise_rate, num_classes)
     if data.noise_rate:
         share = changed_share(whole.labels, labels)
         logger.info("label noise %s: %.1f %% changed", data.noise, 100 * share)
-    split = split_indices(data.data_seed, whole.labels, data.num_validation)
+    split = split_indices(split_seed, len(labels), data.num_validation)
     kept = split.train
     if data.num_train is not None:
         if data.num_train > len(kept):
@@ -56,7 +57,7 @@ def load_splits(data: ImageData, data_dir: str) -> ImageSplits:
                 f"num_train={data.num_train} exceeds the {len(kept)} examples left "
                 f"beside num_validation={data.num_validation}"
             )
-        kept = np.random.default_rng(data.data_seed).permutation(kept)[: data.num_train]
+        kept = np.random.default_rng(subset_seed).permutation(kept)[: data.num_train]
     noisy = ImageSet(whole.images, labels)
     evaluated = {"test": test}
     if data.num_validation:

@@ -21,13 +21,12 @@ from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_data import ImageSplits, load_splits
 from experiments.training.run_folder import RunFolder
 from experiments.training.sharding import data_mesh, replicate, shard_batch
+from experiments.training.streams import run_keys
 from experiments.training.task import Task
 
 STATISTICS = {
     "cifar10": augment.CIFAR10,
     "cifar100": augment.CIFAR100,
-    "fashion_mnist": augment.FASHION_MNIST,
-    "imagenet2012": augment.IMAGENET,
 }
 EVALUATION_BATCH = 500
 
@@ -42,8 +41,18 @@ def image_task(
         seed: Of the order of the examples; the loop seeds all the rest with it.
         data_dir: The folder of the prepared data sets.
         folder: Of the run; images keep nothing in it.
+
+    Raises:
+        FileNotFoundError: If the data set is not prepared; the message has the command.
+        ValueError: If the config asks for ImageNet, which does not fit in memory, or
+            for more examples than there are.
     """
     del folder
+    if config.data.dataset not in STATISTICS:
+        raise ValueError(
+            f"{config.data.dataset} is no data set of this command, whose are "
+            f"{', '.join(STATISTICS)}: see python -m experiments.imagenet"
+        )
     return task_of_splits(config, load_splits(config.data, data_dir), seed=seed)
 
 
@@ -54,7 +63,7 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
     num_steps = steps_per_epoch(len(train.labels), config.batch_size)
     order = functools.partial(
         epoch_order,
-        jax.random.key(seed),
+        run_keys(seed).order,
         num_examples=len(train.labels),
         batch_size=config.batch_size,
     )
@@ -66,6 +75,7 @@ def task_of_splits(config: ImageConfig, splits: ImageSplits, *, seed: int) -> Ta
     return classification_task(
         config,
         net,
+        seed=seed,
         num_classes=splits.num_classes,
         steps_per_epoch=num_steps,
         inputs=inputs,

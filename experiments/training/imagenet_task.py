@@ -1,12 +1,12 @@
 """ImageNet classification, with the images streamed from disk."""
 
-import os
 from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
 from tensorflow_datasets.core.data_sources.base import BaseDataSource
 
+from experiments.cores import available_cores
 from experiments.data import augment
 from experiments.data.imagenet import (
     Readers,
@@ -50,7 +50,7 @@ def imagenet_task(
     net = IMAGE_NETS[config.net](NUM_CLASSES)
     num_steps = steps_per_epoch(len(train), config.batch_size)
     share = Share(jax.process_index(), jax.process_count())
-    readers = Readers(threads=16, workers=_num_cores())
+    readers = Readers(threads=16, workers=len(available_cores()))
 
     def inputs(start: int) -> Iterator[ImageSet]:
         batches = train_batches(
@@ -67,19 +67,13 @@ def imagenet_task(
     return classification_task(
         config,
         net,
+        seed=seed,
         num_classes=NUM_CLASSES,
         steps_per_epoch=num_steps,
         inputs=inputs,
         prepare=_normalized,
         evaluate=_evaluator(net, validation, share, readers),
     )
-
-
-def _num_cores() -> int:
-    """Returns the cores that this process may use; processes of a host may share it."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _normalized(inputs: ImageSet, key: jax.Array) -> Batch:

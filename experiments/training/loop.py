@@ -6,14 +6,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from experiments.training.averages import averaged_steps, checkpoints_of
-from experiments.training.checkpoint import Checkpoints
+from experiments.training.averages import averaged_steps
+from experiments.training.checkpoint import Checkpoints, checkpoints_of
 from experiments.training.config import Cadence, RunOptions, StateSharding
 from experiments.training.distributed import any_process, is_primary, on_primary
 from experiments.training.gradient import climbs, gradient_fn
 from experiments.training.interruption import catch_interruption
 from experiments.training.metrics import MetricsLog
-from experiments.training.report import Report
+from experiments.training.progress import Progress
 from experiments.training.run_folder import RunFolder, check_room
 from experiments.training.sharding import data_mesh, state_shardings
 from experiments.training.step import (
@@ -84,18 +84,18 @@ def train(
         state = checkpoints.restore_newest(initial())
         take_step = _compiled_step(task, seed, end, state)
         start = int(state.step)
-        with _report(task, folder, start, end, options) as report:
+        with _progress(task, folder, start, end, options) as progress:
             for step, inputs in zip(
                 range(start + 1, stop + 1), task.inputs(start), strict=False
             ):
                 state = take_step(step, state, inputs)
-                report.advance()
+                progress.advance()
                 if _is_due(step, cadence.log_every, end):
                     _check_finite(state, checkpoints)
-                    state = _log(state, task, report)
+                    state = _log(state, task, progress)
                 if _is_due(step, cadence.eval_every * task.steps_per_epoch, end):
                     evaluated = task.evaluate(state.params, state.model_state)
-                    report.evaluation(step, evaluated)
+                    progress.evaluation(step, evaluated)
                 save_every = cadence.checkpoint_every * task.steps_per_epoch
                 # Processes agree where they wait anyway, and all stop at one step.
                 may_stop = alone or _is_due(step, cadence.log_every, end)
@@ -169,12 +169,12 @@ def _compiled_step(
     return take_step
 
 
-def _log(state: TrainState, task: Task, report: Report) -> TrainState:
+def _log(state: TrainState, task: Task, progress: Progress) -> TrainState:
     """Writes the means since the last line; returns the state with totals of zero."""
     step = int(state.step)
     totals = {name: x.item() for name, x in state.totals.items()}
     learning_rate = jnp.asarray(task.learning_rate(step - 1)).item()
-    report.training(step, totals, learning_rate)
+    progress.training(step, totals, learning_rate)
     return state._replace(totals=jax.tree.map(jnp.zeros_like, state.totals))
 
 
@@ -182,15 +182,15 @@ def _is_due(step: int, every: int, end: int) -> bool:
     return step % every == 0 or step == end
 
 
-def _report(
+def _progress(
     task: Task, folder: RunFolder, start: int, end: int, options: RunOptions
-) -> Report:
+) -> Progress:
     log = None
     if is_primary():
         log = MetricsLog(
             folder.metrics, after_step=start, tensorboard=options.tensorboard
         )
-    return Report(
+    return Progress(
         log,
         start=start,
         end=end,

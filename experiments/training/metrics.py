@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from experiments.settings_error import SettingsError
 from experiments.training.run_folder import naming, write_text
 
 TIME_FIELDS = ("seconds", "per_second")
@@ -64,7 +65,7 @@ def _tensorboard(path: pathlib.Path, after_step: int):
     try:
         from tensorboardX import SummaryWriter
     except ImportError as error:
-        raise ImportError(
+        raise SettingsError(
             "--tensorboard needs tensorboardX: pip install 'asam_jax[tensorboard]'"
         ) from error
     return SummaryWriter(str(path / "tensorboard"), purge_step=after_step + 1)

@@ -12,6 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from experiments.settings_error import SettingsError
 from experiments.training.config import StateSharding
 
 PyTree = Any
@@ -104,7 +105,7 @@ def _batch_sharding(batch: PyTree, *, num_shares: int) -> NamedSharding:
     mesh = data_mesh()
     sizes = {num_shares * len(leaf) for leaf in jax.tree.leaves(batch)}
     if any(size % mesh.size for size in sizes):
-        raise ValueError(
+        raise SettingsError(
             f"{mesh.size} devices do not divide a batch of {max(sizes)}: choose a "
             f"--batch-size that is a multiple of {mesh.size}"
         )

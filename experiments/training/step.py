@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from experiments.training.streams import StepKeys, run_keys, step_keys
+
 PyTree = Any
 Metrics = Mapping[str, jax.Array]
 
@@ -19,16 +21,16 @@ by the count.
 
 
 GradientFn = Callable[
-    ["TrainState", PyTree, jax.Array],
+    ["TrainState", PyTree, StepKeys],
     tuple[tuple[jax.Array, tuple[PyTree, Metrics]], PyTree],
 ]
-"""``(state, batch, key) -> (loss, (model_state, metrics)), gradient``."""
+"""``(state, batch, keys) -> (loss, (model_state, metrics)), gradient``."""
 
 
 class TrainState(NamedTuple):
     """All that a run carries from step to step, and all that a checkpoint holds.
 
-    Randomness is no part of it: every key is folded from (seed, step).
+    Randomness is no part of it: every key is derived from seed and step.
     """
 
     step: jax.Array
@@ -53,7 +55,7 @@ def init_state(
     keeps_grads: bool = False,
 ) -> TrainState:
     """Returns the state before the first step."""
-    params, model_state = init(jax.random.key(seed))
+    params, model_state = init(run_keys(seed).init)
     return TrainState(
         step=jnp.zeros([], jnp.int32),
         params=params,
@@ -74,10 +76,9 @@ def make_train_step(
     """Returns the step: prepare the batch, take the gradient, descend, count."""
 
     def train_step(state: TrainState, inputs: PyTree) -> TrainState:
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
-        prepare_key, loss_key = jax.random.split(key)
-        batch = prepare(inputs, prepare_key)
-        (loss, (model_state, metrics)), grads = gradient(state, batch, loss_key)
+        keys = step_keys(run_keys(seed).steps, state.step)
+        batch = prepare(inputs, keys.prepare)
+        (loss, (model_state, metrics)), grads = gradient(state, batch, keys)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         is_finite = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(updates))
         is_first_non_finite = (state.non_finite_step < 0) & ~is_finite

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from experiments.training.accuracy import accuracy_line
 from experiments.training.config import Ascent
 from experiments.training.run_folder import RunFolder
 from experiments.training.step import LossFn
@@ -36,9 +35,9 @@ class Task(NamedTuple):
     num_epochs: int
     unit: str
     """What is counted, for the progress bar: images, tokens."""
-    averaged: int = 1
-    """Epochs at the end whose parameters are averaged in what `conclude` gets."""
-    conclude: Callable[[PyTree, RunFolder], str] = accuracy_line
+    conclude: Callable[[PyTree, RunFolder], str]
     """What to do with the parameters of a finished run; returns what to tell of it.
 
     Every process calls it; process 0 writes, and tells what it returns."""
+    averaged: int = 1
+    """Epochs at the end whose parameters are averaged in what `conclude` gets."""

@@ -8,7 +8,8 @@ from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from experiments.data.buckets import BucketedPairs
-from experiments.data.subwords import BEGIN, END, PADDING, Subwords
+from experiments.data.special_tokens import BEGIN, END, PADDING
+from experiments.data.subwords import Subwords
 from experiments.data.token_batches import NO_PAIR, evaluation_batches, filled_up
 from experiments.nets.functional import Params
 from experiments.nets.transformer import TransformerNet

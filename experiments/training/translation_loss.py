@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from experiments.data.subwords import PADDING
+from experiments.data.special_tokens import PADDING
 from experiments.data.token_batches import TokenBatch
 from experiments.nets.functional import Apply
 from experiments.training.step import LossFn

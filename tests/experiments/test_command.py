@@ -9,6 +9,7 @@ import pytest
 
 from experiments.command import main
 from experiments.presets import CIFAR, IMAGENET
+from experiments.training.accuracy import accuracy_line
 from experiments.training.config import Ascent
 from experiments.training.interruption import EXIT_INTERRUPTED
 from experiments.training.optimizer import sgd
@@ -43,6 +44,7 @@ def parabola_task(config: TinyConfig, *, seed: int, data_dir: str, folder) -> Ta
         steps_per_epoch=2,
         num_epochs=config.epochs,
         unit="images",
+        conclude=accuracy_line,
     )
 
 
@@ -205,6 +207,37 @@ def test_a_diverged_run_ends_with_a_sentence(run_command):
         SystemExit, match="error: the loss or the update of step 3 is not"
     ):
         run_command("tiny", "--diverge-at", 3)
+
+
+def test_data_that_do_not_suffice_are_named_in_a_sentence(run_command):
+    def make_task(config, **options):
+        raise ValueError("88 examples do not fill a batch of 128")
+
+    with pytest.raises(SystemExit, match=r"^error: 88 examples do not fill"):
+        run_command("tiny", make_task=make_task)
+
+
+def test_a_fault_in_a_net_keeps_its_traceback(run_command):
+    def make_task(config, **options):
+        def loss_fn(params, model_state, batch, key):
+            return jnp.reshape(params["kernel"], (3,)), ({}, {})
+
+        return parabola_task(config, **options)._replace(loss_fn=loss_fn)
+
+    with pytest.raises(TypeError, match="reshape"):
+        run_command("tiny", make_task=make_task)
+
+
+def test_a_value_error_while_training_keeps_its_traceback(run_command):
+    def make_task(config, **options):
+        def inputs(start):
+            raise ValueError("no such axis")
+            yield
+
+        return parabola_task(config, **options)._replace(inputs=inputs)
+
+    with pytest.raises(ValueError, match="no such axis"):
+        run_command("tiny", make_task=make_task)
 
 
 def test_an_unwritable_folder_is_named_before_anything_is_loaded(run_command, tmp_path):

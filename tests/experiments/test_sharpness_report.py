@@ -8,9 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments.command import run
+from experiments.data.augment import CIFAR10
 from experiments.data.images import ImageSet
+from experiments.nets.batch_norm import BatchNorm
+from experiments.nets.functional import functional
 from experiments.nets.mlp import mlp
 from experiments.sharpness_report import trained
 from experiments.sharpness_report.__main__ import main
@@ -19,6 +23,7 @@ from experiments.sharpness_report.trained import load_trained
 from experiments.training import image_data, image_task
 from experiments.training.config import Ascent, Cadence, RunOptions
 from experiments.training.image_config import ImageConfig, ImageData
+from experiments.translation_presets import TRANSLATION
 
 SIDE, BATCH = 4, 16
 CONFIG = ImageConfig(
@@ -37,20 +42,26 @@ def make_images(seed: int, num: int) -> ImageSet:
     return ImageSet(images, rng.permutation(np.arange(num, dtype=np.int32) % 10))
 
 
+STORED = {"train": make_images(0, 80), "test": make_images(1, 40)}
+
+
+def train(patch, config, make_net, run_dir):
+    """Trains a net on the stored images, and leaves both in place."""
+    patch.setattr(
+        image_data, "load_images", lambda name, split, data_dir: STORED[split]
+    )
+    for module in (image_task, trained):
+        patch.setattr(module, "IMAGE_NETS", {"small": make_net})
+    options = RunOptions(run_dir=str(run_dir))
+    outcome, _ = run(config, image_task.image_task, 3, Cadence(), options)
+    return outcome
+
+
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
-    stored = {"train": make_images(0, 80), "test": make_images(1, 40)}
-    nets = {"small": lambda num_classes: mlp(SIDE * SIDE * 3, (8,), num_classes, 0.2)}
+    make_net = lambda num_classes: mlp(SIDE * SIDE * 3, (8,), num_classes, 0.2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            image_data, "load_images", lambda name, split, data_dir: stored[split]
-        )
-        patch.setattr(image_task, "IMAGE_NETS", nets)
-        patch.setattr(trained, "IMAGE_NETS", nets)
-        folder = str(tmp_path_factory.mktemp("runs"))
-        options = RunOptions(run_dir=folder)
-        outcome, _ = run(CONFIG, image_task.image_task, 3, Cadence(), options)
-        yield outcome
+        yield train(patch, CONFIG, make_net, tmp_path_factory.mktemp("runs"))
 
 
 def load(outcome, **sizes):
@@ -85,6 +96,54 @@ def test_the_loss_is_that_of_training_without_dropout(net):
     expected = -np.mean(np.sum(targets * log_p, axis=1))
     loss = net.loss_fn(net.params, batch, net.model_state)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def net_with_batch_norm(num_classes):
+    return functional(
+        lambda rngs: nnx.Sequential(
+            lambda x: x.reshape(len(x), -1),
+            nnx.Linear(SIDE * SIDE * 3, 8, rngs=rngs),
+            BatchNorm(8),
+            nnx.Linear(8, num_classes, rngs=rngs),
+        )
+    )
+
+
+def test_statistics_that_training_took_elsewhere_are_estimated_anew(
+    monkeypatch, tmp_path
+):
+    config = dataclasses.replace(
+        CONFIG,
+        data=ImageData("cifar10", augmentation="none"),
+        ascent=Ascent(rho=5.0, source="momentum"),
+        epochs=3,
+        batch_size=80,  # every pass sees all images
+    )
+    outcome = train(monkeypatch, config, net_with_batch_norm, tmp_path)
+    net = load(outcome)
+    layer = net.params["layers"][1]
+    x = (STORED["train"].images / 255 - np.array(CIFAR10.mean)) / np.array(CIFAR10.std)
+    hidden = x.reshape(80, -1) @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+    clean, trained_on = (
+        state["layers"][2]["mean"]
+        for state in (net.model_state, outcome.state.model_state)
+    )
+    np.testing.assert_allclose(clean, hidden.mean(axis=0), atol=0.02)
+    assert np.abs(trained_on - hidden.mean(axis=0)).max() > 0.2
+
+
+@pytest.mark.parametrize("num_points", [1, 2, 14])
+def test_a_landscape_without_the_net_in_its_middle_is_refused(num_points):
+    with pytest.raises(ValueError, match="num_points must be odd and at least 3"):
+        Options(pathlib.Path(), num_points=num_points)
+
+
+def test_a_translator_is_refused(tmp_path):
+    config = dataclasses.asdict(TRANSLATION["numbers-asam"]) | {"seed": 0}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "checkpoints").mkdir()
+    with pytest.raises(ValueError, match="holds a run on numbers: only runs of"):
+        load_trained(tmp_path, "", num_examples=1, batch_size=1)
 
 
 @pytest.mark.slow

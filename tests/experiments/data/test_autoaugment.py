@@ -3,6 +3,7 @@ import itertools
 
 import jax
 import numpy as np
+import pytest
 
 from experiments.data.autoaugment import CIFAR10_POLICY, OPERATIONS, autoaugment
 
@@ -76,14 +77,24 @@ def test_the_policy_has_the_published_distribution():
     assert np.all(np.abs(counts - num * probabilities) < 5 * deviation + 1)
 
 
-def test_vectorized_and_one_by_one_agree():
+def test_what_accelerators_compute_is_what_a_cpu_computes(monkeypatch):
     one_by_one = AUGMENT(KEY, NOISE)
-    vectorized = jax.jit(lambda k, x: autoaugment(k, x, vectorized=True))(KEY, NOISE)
+    monkeypatch.setattr(
+        jax.lax, "platform_dependent", lambda *args, cpu, default: default(*args)
+    )
+    vectorized = jax.jit(lambda *args: autoaugment(*args))(KEY, NOISE)
     assert one_by_one.dtype == np.uint8
     np.testing.assert_allclose(
         np.asarray(one_by_one, int), np.asarray(vectorized, int), atol=4
     )
     assert np.mean(one_by_one != vectorized) < 1e-3
+
+
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_an_accelerator_goes_through_no_loop_of_images(platform):
+    traced = jax.jit(autoaugment).trace(KEY, NOISE)
+    program = traced.lower(lowering_platforms=(platform,)).as_text()
+    assert "stablehlo.while" not in program
 
 
 def test_randomness_comes_from_the_key_alone():

@@ -70,11 +70,13 @@ def test_other_numbers_have_no_words(spell, number):
         spell(number)
 
 
-def test_parts_hold_every_number_below_the_limit_once():
-    splits = number_pairs(0, num_train=70, num_validation=20, num_test=10, limit=100)
-    assert [len(part.sources) for part in splits] == [70, 20, 10]
+def test_parts_are_pairs_of_numbers_none_of_which_comes_twice():
+    splits = number_pairs(0, num_train=7000, num_validation=2000, num_test=1000)
+    assert [len(part.sources) for part in splits] == [7000, 2000, 1000]
     pairs = [pair for part in splits for pair in zip(*part, strict=True)]
-    assert set(pairs) == {(german(n), english(n)) for n in range(100)}
+    numbers = [value_of_english(words) for _, words in pairs]
+    assert len(set(numbers)) == 10_000
+    assert pairs == [(german(n), english(n)) for n in numbers]
 
 
 def test_parts_are_a_function_of_seed_and_sizes():
@@ -93,16 +95,13 @@ def test_the_test_part_does_not_depend_on_the_others():
 
 
 @pytest.mark.parametrize(
-    ("sizes", "limit", "message"),
+    ("sizes", "message"),
     [
-        ((5, 3, 3), 10, "cannot draw 5 \\+ 3 \\+ 3 of 10"),
-        ((-1, 0, 0), 10, "cannot draw -1"),
-        ((1, 1, 1), LIMIT + 1, "words for numbers below 1000000"),
+        ((LIMIT - 1, 1, 1), "cannot draw 999999 \\+ 1 \\+ 1 of 1000000"),
+        ((-1, 0, 0), "cannot draw -1"),
     ],
 )
-def test_impossible_sizes_are_refused(sizes, limit, message):
+def test_impossible_sizes_are_refused(sizes, message):
     train, validation, test = sizes
     with pytest.raises(ValueError, match=message):
-        number_pairs(
-            0, num_train=train, num_validation=validation, num_test=test, limit=limit
-        )
+        number_pairs(0, num_train=train, num_validation=validation, num_test=test)

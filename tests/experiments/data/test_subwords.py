@@ -4,15 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.data.numbers import number_pairs
-from experiments.data.subwords import (
-    BEGIN,
-    END,
-    PADDING,
-    UNKNOWN,
-    Subwords,
-    kept_subwords,
-    train_subwords,
-)
+from experiments.data.special_tokens import BEGIN, END, PADDING, UNKNOWN
+from experiments.data.subwords import Subwords, kept_subwords, train_subwords
 
 PAIRS = number_pairs(0, num_train=500, num_validation=0, num_test=100)
 SENTENCES = [*PAIRS.train.sources, *PAIRS.train.targets]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from experiments.data.buckets import BucketedPairs, into_buckets, make_buckets
 from experiments.data.numbers import number_pairs
-from experiments.data.subwords import BEGIN, END, PADDING, Subwords, train_subwords
+from experiments.data.special_tokens import BEGIN, END, PADDING
+from experiments.data.subwords import Subwords, train_subwords
 from experiments.data.token_batches import (
     NO_PAIR,
     TokenBatch,
@@ -124,6 +125,21 @@ def test_resuming_replays_nothing():
     batch = next(train_batches(PAIRS, seed=0, start=step))
     planned = epoch_plan(PAIRS, seed=0, epoch=10**12)[1]
     assert batch.source.shape == planned.bucket
+
+
+def test_the_order_of_an_epoch_is_no_other_stream_of_its_seed(monkeypatch):
+    states, default_rng = [], np.random.default_rng
+
+    def recorded(seed):
+        rng = default_rng(seed)
+        states.append(rng.bit_generator.state["state"]["state"])
+        return rng
+
+    monkeypatch.setattr(np.random, "default_rng", recorded)
+    np.random.default_rng(3)
+    for epoch in range(3):
+        epoch_plan(PAIRS, seed=3, epoch=epoch)
+    assert len(set(states)) == len(states) == 4
 
 
 def test_order_is_a_function_of_seed_and_epoch():

@@ -3,7 +3,8 @@ import logging
 import numpy as np
 
 from experiments.data.sentences import SentencePairs
-from experiments.data.subwords import UNKNOWN, Subwords, train_subwords
+from experiments.data.special_tokens import UNKNOWN
+from experiments.data.subwords import Subwords, train_subwords
 from experiments.data.token_pairs import TokenPairs, encode_pairs
 
 SUBWORDS = Subwords(train_subwords(["ab ba"], 8))

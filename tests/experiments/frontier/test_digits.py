@@ -131,3 +131,8 @@ def test_what_is_finished_is_not_trained_again(monkeypatch, tmp_path):
     assert sorted(result[:3] for result in found.results) == sorted(expected)
     with pytest.raises(ValueError, match="another --out"):
         digits.main(dataclasses.replace(options, num_seeds=3))
+
+
+def test_epochs_between_two_evaluations_are_refused():
+    with pytest.raises(ValueError, match="epochs must be a multiple of 10, got 15"):
+        Digits(epochs=15)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import asam_jax
+from experiments.data.special_tokens import PADDING
 from experiments.nets.transformer import (
     IWSLT,
-    PADDING,
     transformer,
 )
 from tests.experiments.nets import reference as ref

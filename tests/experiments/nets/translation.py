@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.nets.transformer import IWSLT, PADDING, empty_cache, transformer
+from experiments.data.special_tokens import PADDING
+from experiments.nets.transformer import IWSLT, empty_cache, transformer
 from tests.experiments.nets.problems import apply, variables
 
 CONFIG = dataclasses.replace(

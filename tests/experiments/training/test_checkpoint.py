@@ -170,6 +170,17 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(tmp_path, caplog, damage
     assert (tmp_path / "checkpoint-2.damaged-0").is_dir()
 
 
+def test_who_only_reads_leaves_a_damaged_checkpoint_where_it_is(tmp_path):
+    path = tmp_path / "c"
+    save_all(path, 1, 2)
+    flip_a_bit(path / "2")
+    before = sorted(tmp_path.rglob("*"))
+    with Checkpoints(path) as checkpoints:
+        assert_same_bits(checkpoints.read_newest(make_state(0)), make_state(1))
+        assert checkpoints.last_saved == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_step_may_be_damaged_twice(tmp_path):
     path = tmp_path / "c"
     save_all(path, 1)

@@ -30,6 +30,7 @@ def task_of(ascent: Ascent):
         Net(
             lambda key: ({"kernel": jnp.zeros((2, 10))}, {"mean": jnp.zeros([])}), apply
         ),
+        seed=0,
         num_classes=10,
         steps_per_epoch=7,
         inputs=lambda start: itertools.repeat(batch),

@@ -33,6 +33,12 @@ def test_half_an_address_is_refused(half):
         Processes(**half)
 
 
+@pytest.mark.parametrize("coordinator", ["host", "host:", ":1234", "host:http"])
+def test_a_coordinator_without_a_port_or_a_host_is_refused(coordinator):
+    with pytest.raises(ValueError, match=f"must be HOST:PORT, got {coordinator}"):
+        Processes(coordinator=coordinator, num_processes=2, process_id=0)
+
+
 def test_a_process_that_is_never_given_up_is_refused():
     with pytest.raises(ValueError, match="--heartbeat-timeout must be at least 1"):
         Processes(heartbeat_timeout=0)

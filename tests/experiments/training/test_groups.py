@@ -13,6 +13,7 @@ from experiments.training.config import Ascent
 from experiments.training.gradient import gradient_fn
 from experiments.training.sharding import shard_batch
 from experiments.training.step import init_state
+from experiments.training.streams import StepKeys
 from tests.experiments.training.running import SMALL, train_tiny, use_devices
 
 RHO = 0.5
@@ -43,7 +44,8 @@ def taken(group, batch=BATCH, rho=RHO):
         *(optax.identity(), ("loss",), 0),
     )
     gradient = jax.jit(gradient_fn(quartic, ascent, num_steps=1))
-    return gradient(state, shard_batch(batch.astype(np.float32)), KEY)
+    keys = StepKeys(prepare=KEY, source=KEY, loss=KEY)
+    return gradient(state, shard_batch(batch.astype(np.float32)), keys)
 
 
 def expected(batch, rho=RHO):

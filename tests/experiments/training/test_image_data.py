@@ -98,6 +98,18 @@ def test_the_data_seed_decides_split_subset_and_noise():
     assert set(numbers(other)) != set(numbers(first))
 
 
+def test_split_subset_and_noise_are_drawn_apart(monkeypatch):
+    seeds, default_rng = [], np.random.default_rng
+
+    def recorded(seed):
+        seeds.append(seed)
+        return default_rng(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", recorded)
+    load(num_validation=100, num_train=200, noise_rate=0.5)
+    assert len(set(seeds)) == len(seeds) == 3
+
+
 def test_every_split_is_shrunk():
     splits = load(shrink=2, num_validation=100)
     test = splits.evaluated["test"]

@@ -184,6 +184,11 @@ def test_more_in_a_batch_than_in_the_data_is_refused(stored):
         make_task(batch_size=128)
 
 
+def test_imagenet_is_refused():
+    with pytest.raises(ValueError, match="imagenet2012 is no data set of this command"):
+        make_task(data=ImageData("imagenet2012"))
+
+
 def test_a_resumed_run_is_the_unbroken_one(stored, tmp_path):
     unbroken = train_tiny(tmp_path / "a", task=make_task())
     for max_steps in (3, STEPS + 2, None):

@@ -5,6 +5,7 @@ import sys
 import pytest
 from tensorboardX.proto import event_pb2
 
+from experiments.settings_error import SettingsError
 from experiments.training.metrics import MetricsLog, read_metrics
 
 
@@ -97,7 +98,7 @@ def test_tensorboard_gets_every_value(path):
 
 def test_tensorboard_that_is_not_installed_names_the_extra(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ImportError, match=r"asam_jax\[tensorboard\]"):
+    with pytest.raises(SettingsError, match=r"asam_jax\[tensorboard\]"):
         open_log(path, 3, tensorboard=True)
 
 

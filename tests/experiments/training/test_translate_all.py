@@ -3,7 +3,8 @@ import jax.numpy as jnp
 
 from experiments.data.buckets import into_buckets, make_buckets
 from experiments.data.numbers import number_pairs
-from experiments.data.subwords import END, Subwords, train_subwords
+from experiments.data.special_tokens import END
+from experiments.data.subwords import Subwords, train_subwords
 from experiments.data.token_pairs import TokenPairs
 from experiments.nets.attention import KeysValues
 from experiments.nets.transformer import Memory, TransformerNet

@@ -7,7 +7,7 @@ import pytest
 from experiments.data.buckets import BucketedPairs
 from experiments.data.numbers import number_pairs
 from experiments.data.sentences import SentencePairs
-from experiments.data.subwords import UNKNOWN
+from experiments.data.special_tokens import UNKNOWN
 from experiments.data.token_batches import NO_PAIR, evaluation_batches
 from experiments.training import translation_data
 from experiments.training.translation_config import TextData

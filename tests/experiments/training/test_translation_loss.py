@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.data.subwords import PADDING
+from experiments.data.special_tokens import PADDING
 from experiments.data.token_batches import TokenBatch, filled_up
 from experiments.training.sharding import replicated, shard_batch
 from experiments.training.translation_loss import token_totals, translation_loss

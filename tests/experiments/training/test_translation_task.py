@@ -11,7 +11,7 @@ import pytest
 
 from experiments.command import main, run
 from experiments.data.numbers import number_pairs
-from experiments.data.subwords import BEGIN, END, PADDING
+from experiments.data.special_tokens import BEGIN, END, PADDING
 from experiments.nets.transformer import transformer
 from experiments.nets.transformer_layers import TransformerConfig
 from experiments.training import translation_data, translation_task

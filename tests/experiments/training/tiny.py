@@ -19,6 +19,7 @@ from flax import nnx
 from experiments.command import main
 from experiments.nets.batch_norm import BatchNorm
 from experiments.nets.functional import functional
+from experiments.training.accuracy import accuracy_line
 from experiments.training.config import Ascent
 from experiments.training.optimizer import sgd
 from experiments.training.sharding import shard_batch
@@ -129,6 +130,7 @@ def tiny_task(
         steps_per_epoch=STEPS_PER_EPOCH,
         num_epochs=config.epochs,
         unit="examples",
+        conclude=accuracy_line,
     )
 
 

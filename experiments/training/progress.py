@@ -9,7 +9,7 @@ from tqdm import tqdm
 from experiments.training.metrics import MetricsLog
 
 
-class Report:
+class Progress:
     """The log and the bar of a run, as a context manager."""
 
     def __init__(
