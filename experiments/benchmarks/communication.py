@@ -29,13 +29,14 @@ from experiments.cost import gradient_flops
 from experiments.nets import IMAGE_NETS
 from experiments.presets import IMAGENET
 from experiments.provenance import provenance, write_json
-from experiments.training.classification import Batch, classification_loss
+from experiments.training.classification import Batch
+from experiments.training.classification_task import classification_task
 from experiments.training.config import StateSharding
-from experiments.training.gradient import gradient_fn, num_gradients
+from experiments.training.gradient import num_gradients
 from experiments.training.image_config import ImageConfig
-from experiments.training.optimizer import sgd
+from experiments.training.loop import initial_state, train_step_of
 from experiments.training.sharding import data_mesh, state_shardings
-from experiments.training.step import TrainState, init_state, make_train_step
+from experiments.training.step import TrainState
 
 NUM_CLASSES = 1000
 SGD, ASAM = (IMAGENET[f"imagenet-resnet50-{method}"] for method in ("sgd", "asam"))
@@ -79,30 +80,28 @@ def abstract_step(
         images: Images a device.
         side: Of an image, in pixels.
     """
-    net = IMAGE_NETS[config.net](NUM_CLASSES)
-    loss_fn = classification_loss(net, NUM_CLASSES, config)
-    optimizer = sgd(
-        learning_rate=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+    task = classification_task(
+        config,
+        IMAGE_NETS[config.net](NUM_CLASSES),
+        seed=0,
+        num_classes=NUM_CLASSES,
+        steps_per_epoch=1,
+        inputs=lambda start: iter(()),
+        prepare=lambda batch, key: batch,
+        evaluate=lambda params, model_state: {},
     )
-    gradient = gradient_fn(loss_fn, config.ascent, num_steps=1)
-    step = make_train_step(gradient, lambda batch, key: batch, optimizer, seed=0)
     mesh = data_mesh()
-
-    def initial():
-        names = ("loss", "accuracy", "count")
-        return init_state(net.init, optimizer, names, seed=0)
 
     def batch():
         shape = (images * mesh.size, side, side, 3)
         return Batch(jnp.zeros(shape), jnp.zeros(shape[0], jnp.int32))
 
-    state, batch = jax.eval_shape(initial), jax.eval_shape(batch)
+    state = jax.eval_shape(initial_state(task, seed=0, sharding=sharding))
+    batch = jax.eval_shape(batch)
     shardings = state_shardings(state, mesh, sharding)
     on_data = jax.tree.map(lambda _: NamedSharding(mesh, P("data")), batch)
     return (
-        jax.jit(step, donate_argnums=0, out_shardings=shardings),
+        jax.jit(train_step_of(task, seed=0), donate_argnums=0, out_shardings=shardings),
         jax.tree.map(_placed, state, shardings),
         jax.tree.map(_placed, batch, on_data),
     )
