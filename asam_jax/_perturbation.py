@@ -123,10 +123,11 @@ def _maximise_euclidean(
     # XLA computes a division once. A cheaper operation it would copy into the loop of
     # every leaf, and with it the sum over all leaves: compile time would grow with the
     # square of their number, 20 s at 200.
-    exists, factor = 1 / norm, rho.astype(norm.dtype) / norm
+    inverse = 1 / norm
+    factor = rho.astype(norm.dtype) * inverse
     # At rho = 0, too, eps has a derivative with respect to rho: not `factor > 0`.
     return [
-        jnp.where(exists > 0, scale * (factor * (r * (scale * (r * grad)))), 0)
+        jnp.where(inverse > 0, scale * (factor * (r * (scale * (r * grad)))), 0)
         for scale, grad in zip(scales, grads, strict=True)
     ]
 
