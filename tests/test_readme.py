@@ -216,27 +216,53 @@ def in_words(values):
 def test_what_a_step_costs_is_what_the_results_file_says():
     record = json.loads((RESULTS / "benchmark.json").read_text())
     text = " ".join((ROOT / "experiments" / "README.md").read_text().split())
-    ours = ("SAM, asam_jax", "ASAM, asam_jax")
-    nets = record["nets"].values()
+    nets, grown = [*record["nets"].values()], record["growth"]
 
-    def against(programs, peer):
-        compared = [p["against_peers"][name][peer] for p in programs for name in ours]
-        return in_words([c["ratio"]["median"] for c in compared])
+    def against(programs, ours, peer):
+        compared = [found for p in programs for found in p["against_peers"]]
+        return in_words(
+            [
+                found["ratio"]["median"]
+                for found in compared
+                if (found["ours"], found["peer"]) == (ours, peer)
+            ]
+        )
 
-    steps = [net["methods"][name]["ratio"]["median"] for net in nets for name in ours]
+    sam, asam = "SAM, asam_jax", "ASAM, asam_jax"
     opaque, transparent = "SAM, optax opaque", "SAM, optax transparent"
+    by_hand = "ASAM, by hand"
+    steps = [net["methods"][x]["ratio"]["median"] for net in nets for x in (sam, asam)]
     assert f"SAM and ASAM take {in_words(steps)} of SGD's" in text
-    assert f"opaque mode ours take {against(nets, opaque)} times as long" in text
-    assert f"transparent mode {against(nets, transparent)} times as long" in text
-    grown = against(record["growth"], opaque)
-    assert f"batch they take {grown} times as long as the opaque mode" in text
-    large = [record["ascent"][size]["methods"] for size in ("10000000", "100000000")]
-    asam, sam = (
-        [f"{rows[name]['times_necessary']['median']:.2f}" for rows in large]
-        for name in ("ASAM, asam_jax", "SAM, asam_jax")
-    )
-    assert f"takes {asam[0]} (10^7 parameters) and {asam[1]} (10^8) times" in text
-    assert f"for ASAM, {sam[0]} and {sam[1]} for SAM" in text
+    assert (
+        f"mode our SAM takes {against(nets, sam, opaque)} times as long on the nets "
+        f"and {against(grown, sam, opaque)} on MLPs of any size and batch"
+    ) in text
+    assert (
+        f"our ASAM {against(nets, asam, by_hand)} and {against(grown, asam, by_hand)}"
+    ) in text
+    in_a_branch = against(nets, f"{sam}, in a branch", transparent)
+    assert (
+        f"transparent mode it takes {against(nets, sam, transparent)} times as long, "
+        f"and {in_a_branch} where"
+    ) in text
+
+    ascents = [record["ascent"][str(10**i)] for i in range(4, 9)]
+    shares = [
+        [
+            f"{ascent['methods'][x]['times_necessary']['median']:.2f}"
+            for x in (asam, sam)
+        ]
+        for ascent in ascents[3:]
+    ]
+    (asam_7, sam_7), (asam_8, sam_8) = shares
+    assert f"takes {asam_7} (10^7 parameters) and {asam_8} (10^8) times" in text
+    assert f"for ASAM, {sam_7} and {sam_8} for SAM" in text
+    alone = against(ascents, sam, "SAM, optax")
+    assert f"our SAM takes {alone} times as long as Optax's" in text
+    large = against(ascents[3:], asam, by_hand)
+    assert f"ASAM {large} times as long as by hand from 10^7" in text
+    small = against(ascents[1:2], asam, by_hand).split()[0]
+    assert f"{small} times as long for 10^5" in text
 
 
 def cells_of(name):
