@@ -16,6 +16,7 @@ from experiments import (
     translation_report,
 )
 from experiments.benchmarks import projection
+from experiments.benchmarks import report as benchmark_report
 from experiments.benchmarks.projection import Speeds
 from experiments.frontier.report import markdown, read_ratios, read_studies
 from experiments.toy import report as toy_report
@@ -30,6 +31,7 @@ def communication(record):
 
 
 MARKDOWN = {
+    "benchmark": benchmark_report.markdown,
     "communication": communication,
     "cost": cost.markdown,
     "label_noise": label_noise_report.markdown,
