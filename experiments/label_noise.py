@@ -46,9 +46,10 @@ class Study(SmallStudy):
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
+        super().__post_init__()
         check_grids({"--sam-rhos": self.sam_rhos, "--asam-rhos": self.asam_rhos})
-        if not self.seeds or not self.noise_rates:
-            raise ValueError("there must be at least one seed and one noise rate")
+        if not self.noise_rates:
+            raise ValueError("there must be at least one noise rate")
 
 
 def config_of(study: Study, method: str, noise_rate: float, rho: float) -> ImageConfig:

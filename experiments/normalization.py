@@ -57,9 +57,8 @@ class Study(SmallStudy):
 
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
+        super().__post_init__()
         check_grids({f"--{scheme}": rhos for scheme, rhos in self.grids.items()})
-        if not self.seeds:
-            raise ValueError("there must be at least one seed")
 
     @property
     def grids(self) -> dict[str, tuple[float, ...]]:

@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from experiments.runs import Run, is_finished
-from experiments.training.config import Ascent, Cadence, RunOptions
+from experiments.training.config import (
+    Ascent,
+    Cadence,
+    RunOptions,
+    require_positive,
+    require_seeds,
+)
 from experiments.training.image_config import ImageConfig, ImageData
 from experiments.training.image_task import image_task
 from experiments.worker_pool import Job, finish
@@ -32,6 +38,15 @@ class SmallStudy:
     """Images a step."""
     workers: int = 2
     """Processes that train at the same time, one core each."""
+    seeds: tuple[int, ...] = (0,)
+    """Every run is made with each."""
+
+    def __post_init__(self):
+        """Refuses a study of no run."""
+        require_positive(
+            self, "num_train", "num_validation", "epochs", "batch_size", "workers"
+        )
+        require_seeds(self.seeds)
 
     def config(
         self, name: str, ascent: Ascent, noise_rate: float, epochs: int

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import tyro
 
-from experiments.settings_error import SettingsError
+from experiments.command import EXPECTED_ERRORS
 
 StudyT = TypeVar("StudyT")
 
@@ -17,7 +17,7 @@ def command(
     """Runs a study from the command line; what goes wrong is said in a line."""
     try:
         main(tyro.cli(study_type, description=description))
-    except (SettingsError, FileNotFoundError) as error:
+    except EXPECTED_ERRORS as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; the same command goes on where it was")

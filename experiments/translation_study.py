@@ -20,7 +20,12 @@ from collections.abc import Iterable, Sequence
 from experiments.presets import ascent
 from experiments.provenance import provenance
 from experiments.study_command import command
-from experiments.training.config import Cadence, RunOptions
+from experiments.training.config import (
+    Cadence,
+    RunOptions,
+    require_positive,
+    require_seeds,
+)
 from experiments.training.run_folder import RunFolder
 from experiments.training.translation_config import TranslationConfig
 from experiments.training.translation_task import translation_task
@@ -69,8 +74,8 @@ class Study:
     def __post_init__(self):
         """Refuses a comparison that is not fair, or none."""
         check_grids({"--sam-rhos": self.sam_rhos, "--asam-rhos": self.asam_rhos})
-        if not self.seeds:
-            raise ValueError("there must be at least one seed")
+        require_seeds(self.seeds)
+        require_positive(self, "num_train", "epochs", "workers")
 
 
 def config_of(study: Study, method: str, rho: float) -> TranslationConfig:
@@ -91,7 +96,7 @@ def config_of(study: Study, method: str, rho: float) -> TranslationConfig:
         ascent=ascent(method, rho),
         epochs=2 * study.epochs if method == "adam-2x" else study.epochs,
         warmup_steps=200,
-        averaged=2,
+        averaged=min(2, study.epochs),
         beam_size=study.beam_size,
     )
 

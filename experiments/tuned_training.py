@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from experiments.command import Config
 from experiments.runs import Run
+from experiments.settings_error import blaming_settings
 from experiments.tuning import choose
 
 ConfigT = TypeVar("ConfigT", bound=Config)
@@ -35,9 +36,9 @@ def tune_then_repeat(
     def runs_of(
         trials: Sequence[tuple[Setting, float]], seeds: Sequence[int]
     ) -> Iterator[tuple[Setting, float, Run]]:
-        configs = [config_of(*trial) for trial in trials]
-        names = [config.name for config in configs]
-        trial_of = dict(zip(names, trials, strict=True))
+        with blaming_settings():
+            configs = [config_of(*trial) for trial in trials]
+            trial_of = _by_name(configs, trials)
         for run in finish(configs, seeds):
             yield *trial_of[run.config["name"]], run
 
@@ -49,3 +50,14 @@ def tune_then_repeat(
     chosen = [(setting, choose(tried[setting]).rho) for setting in grids]
     for setting, _, run in runs_of(chosen, seeds[1:]):
         yield setting, run
+
+
+def _by_name(
+    configs: Sequence[Config], trials: Sequence[tuple[Setting, float]]
+) -> dict[str, tuple[Setting, float]]:
+    names = [config.name for config in configs]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two runs would have one name: choose settings further apart; got {names}"
+        )
+    return dict(zip(names, trials, strict=True))

@@ -66,12 +66,17 @@ def chosen_runs(
 def check_grids(grids: Mapping[str, Sequence[float]]) -> None:
     """Refuses a comparison in which one method is tuned harder than another.
 
+    A radius must not come twice, nor be 0, which is plain training.
+
     Args:
         grids: The values of rho that each method tries, by the name of their option.
 
     Raises:
-        ValueError: If they are not equally many, or none.
+        ValueError: If they are not equally many, or none, or not positive, or repeated.
     """
+    for name, rhos in grids.items():
+        if min(rhos, default=1) <= 0 or len(set(rhos)) < len(rhos):
+            raise ValueError(f"{name} must be positive, each value once: got {rhos}")
     lengths = [len(rhos) for rhos in grids.values()]
     if len(set(lengths)) > 1 or 0 in lengths:
         raise ValueError(

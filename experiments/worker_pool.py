@@ -18,7 +18,8 @@ from tqdm import tqdm
 from experiments.command import Config, run, run_path
 from experiments.cores import available_cores, pin_to_core
 from experiments.runs import Run, read_run
-from experiments.training.config import Cadence, RunOptions
+from experiments.training.config import Cadence, RunOptions, to_json
+from experiments.training.run_folder import open_run_folder
 from experiments.training.task import Task
 
 SECONDS_TO_SAVE = 60
@@ -45,6 +46,7 @@ def finish(jobs: list[Job], workers: int) -> Iterator[Run]:
     What is finished already comes at once.
 
     Raises:
+        RunFolderError: If a run folder holds a run of other settings.
         Exception: What a run raised, after the others have been given up.
     """
     context = multiprocessing.get_context("spawn")
@@ -90,8 +92,10 @@ def _stop_with_parent() -> None:
 
 def _finish(job: Job):
     path = run_path(job.config, job.seed, job.options)
-    if (path / "config.json").exists() and job.is_finished(path):
-        return path
+    if (path / "config.json").exists():
+        open_run_folder(path, {"seed": job.seed, **to_json(job.config)})
+        if job.is_finished(path):
+            return path
     outcome, _ = run(job.config, job.make_task, job.seed, job.cadence, job.options)
     if outcome.interrupted:
         raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import OmitArgPrefixes
 
+import experiments.correlation
 from experiments.correlation.config import Study
 from experiments.correlation.presets import PRESETS, SUMMARIES, quick
 from experiments.correlation.run import run
@@ -41,11 +42,11 @@ def main(arguments: Sequence[str]) -> None:
         args=arguments,
         prog="python -m experiments.correlation",
         default=presets["digits"],
-        description=__doc__,
+        description=experiments.correlation.__doc__,
     )
     try:
         run(command.study, command.out, command.data_dir)
-    except (FileNotFoundError, SettingsError) as error:
+    except (OSError, SettingsError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nStopped before the end: no results were written.")

@@ -58,6 +58,8 @@ class Study:
         require_positive(self, "num_train", "epochs", "check_every", "resamples")
         if not self.seeds:
             raise ValueError("--seeds needs at least one number")
+        if self.eta < 0 or self.num_steps < 0:
+            raise ValueError("eta and num_steps must be >= 0")
         radii = (
             self.plain_l2_rhos,
             self.adaptive_l2_rhos,

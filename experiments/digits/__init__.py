@@ -9,5 +9,5 @@ accuracy on clean test labels.
   python -m experiments.digits --help
 
 Expect 94 % from SAM and ASAM with wrong labels, 70 % from SGD, which comes to fit them,
-and 98 % from all without: experiments/results/digits.md.
+and 98 to 99 % from all without: experiments/results/digits.md.
 """

@@ -23,6 +23,8 @@ def main(arguments: Sequence[str]) -> None:
     )
     try:
         run(config)
+    except OSError as error:
+        sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("\nStopped before the end: no results were written.")
 

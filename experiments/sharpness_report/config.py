@@ -46,6 +46,8 @@ class Options:
             *("num_examples", "batch_size", "num_steps"),
             *("num_eigenvalues", "num_lanczos"),
         )
+        if min(self.rho, self.adaptive_rho) < 0 or self.num_lanczos < 2:
+            raise ValueError("the radii must be >= 0 and num_lanczos at least 2")
         if self.num_points < 3 or self.num_points % 2 == 0:
             raise ValueError(
                 f"num_points must be odd and at least 3, got {self.num_points}"

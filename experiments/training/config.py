@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 Normalization: TypeAlias = Literal[
@@ -46,8 +47,11 @@ class Ascent:
 
     def __post_init__(self):
         """Refuses what is no ascent."""
-        if not 0 <= self.rho < math.inf:
-            raise ValueError(f"rho must be finite and >= 0, got {self.rho}")
+        for name in ("rho", "eta"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(
+                    f"{name} must be finite and >= 0, got {getattr(self, name)}"
+                )
         if self.p not in (2, math.inf):
             raise ValueError(f"p must be 2 or inf, got {self.p}")
         if not 0 <= self.start < 1:
@@ -132,6 +136,12 @@ def require_positive(config: Any, *fields: str) -> None:
     for field in fields:
         if (value := getattr(config, field)) < 1:
             raise ValueError(f"{field} must be at least 1, got {value}")
+
+
+def require_seeds(seeds: Sequence[int]) -> None:
+    """Raises `ValueError` if there is no seed, or one comes twice."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"give at least one seed, and each once: got {seeds}")
 
 
 def to_json(config: Any) -> dict[str, Any]:

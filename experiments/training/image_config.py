@@ -35,6 +35,16 @@ class ImageData:
     data_seed: int = 0
     """Seed of the validation split, the subset and the label noise."""
 
+    def __post_init__(self):
+        """Refuses numbers that mean nothing."""
+        require_positive(self, "shrink")
+        if min(self.cutout, self.num_validation) < 0:
+            raise ValueError("cutout and num_validation must be >= 0")
+        if self.num_train is not None:
+            require_positive(self, "num_train")
+        if not 0 <= self.noise_rate <= 1:
+            raise ValueError(f"noise_rate must be in [0, 1], got {self.noise_rate}")
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig:

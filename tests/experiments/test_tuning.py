@@ -55,3 +55,11 @@ def test_grids_of_different_lengths_are_refused(asam):
 def test_grids_of_nothing_are_refused():
     with pytest.raises(ValueError, match="not empty"):
         check_grids({"--sam-rhos": (), "--asam-rhos": ()})
+
+
+@pytest.mark.parametrize("rhos", [(0.1, 0.1), (0.0, 0.1), (-1.0, 0.1)])
+def test_a_radius_is_positive_and_comes_once(rhos):
+    with pytest.raises(
+        ValueError, match="--sam-rhos must be positive, each value once"
+    ):
+        check_grids({"--sam-rhos": rhos, "--asam-rhos": (1.0, 2.0)})

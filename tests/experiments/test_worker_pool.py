@@ -1,6 +1,7 @@
 """Workers finish their jobs, and end with the study that started them."""
 
 import dataclasses
+import json
 import os
 import pathlib
 import signal
@@ -13,9 +14,10 @@ import pytest
 
 from experiments.presets import CIFAR
 from experiments.runs import is_finished
-from experiments.training.config import Cadence, RunOptions
+from experiments.training.config import Cadence, RunOptions, to_json
 from experiments.training.image_config import ImageData
 from experiments.training.image_task import image_task
+from experiments.training.run_folder import RunFolderError
 from experiments.worker_pool import Job, finish
 from tests.experiments.data.prepared import make_builder
 from tests.experiments.test_runs import write_run
@@ -69,6 +71,23 @@ def test_workers_stop_when_their_parent_is_killed(tmp_path):
     assert not is_alive(worker)
 
 
+def write_config(folder, config, seed):
+    values = {"seed": seed, **to_json(config)}
+    (folder / "config.json").write_text(json.dumps(values))
+
+
+@pytest.mark.slow
+def test_a_finished_run_of_other_settings_is_refused(tmp_path):
+    config = CIFAR["cifar10-small-sgd"]
+    folder = tmp_path / config.name / "seed0"
+    write_run(folder, epochs=1, series=(0.5,))
+    write_config(folder, dataclasses.replace(config, learning_rate=0.3), seed=0)
+    options = RunOptions(str(tmp_path / "data"), str(tmp_path))
+    jobs = [Job(config, 0, Cadence(), options, image_task, is_finished)]
+    with pytest.raises(RunFolderError, match=r"learning_rate: 0\.3 in the run folder"):
+        next(finish(jobs, workers=1))
+
+
 @pytest.mark.slow
 def test_jobs_are_finished_or_were_already_or_raise(tmp_path, monkeypatch):
     # One device, and a program that is soon compiled.
@@ -91,6 +110,7 @@ def test_jobs_are_finished_or_were_already_or_raise(tmp_path, monkeypatch):
     ]
     was_finished = tmp_path / "runs/cifar10-small-sgd/seed0"
     write_run(was_finished, epochs=1, series=(0.5,))
+    write_config(was_finished, config, seed=0)
     runs = finish(jobs, workers=1)
     assert next(runs).path == was_finished
     trained = next(runs)
