@@ -28,7 +28,7 @@ test-fast: $(VENV)/.test  ## the tests that take seconds
 test-nets: $(VENV)/.test  ## compile the deep nets (minutes)
 	$(PYTEST) -m deep
 
-test-newest: $(VENV)/.test  ## the library's tests on Python 3.12+ with the newest JAX, if there is such a Python
+test-newest: $(VENV)/.test  ## the library's quicker tests on Python 3.12+ with the newest JAX, if there is such a Python
 	bash tests/newest.sh
 
 lint: $(VENV)/.test $(VENV)/.lint  ## ruff and pyright

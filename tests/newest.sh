@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The library's tests on Python 3.12 or newer with the newest JAX, if there is one.
+# The library's tests, but the slow ones, on Python 3.12 or newer with the newest JAX,
+# if there is such a Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,4 +31,4 @@ if [ ! -e "$venv/.installed" ] || [ setup.cfg -nt "$venv/.installed" ]; then
   touch "$venv/.installed"
 fi
 "$venv/bin/python" -c 'import jax, sys; print("Python", sys.version.split()[0], "with jax", jax.__version__)'
-"$venv/bin/python" -m pytest -n auto -q asam_jax tests --ignore tests/experiments
+"$venv/bin/python" -m pytest -n auto -q -m 'not slow' asam_jax tests --ignore tests/experiments

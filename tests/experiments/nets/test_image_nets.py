@@ -119,7 +119,7 @@ def test_bfloat16_reaches_every_convolution(name):
     assert all(output.dtype == jnp.bfloat16 for output in convolutions(name))
 
 
-@every_net
+@nets(pytest.mark.deep, {"pyramidnet272"})  # half a minute to lower
 def test_the_gradient_lowers(name):
     _, params, model_state = build(name)
     grads, (logits, new_state) = lower_gradient(name).out_info
