@@ -12,6 +12,7 @@ from experiments.training.run_folder import RunFolderError
     [
         (SettingsError("no such rho"), "error: no such rho"),
         (FileNotFoundError("no data"), "error: no data"),
+        (RunFolderError("no such folder"), "error: no such folder"),
         (KeyboardInterrupt(), "the same command goes on"),
     ],
 )
@@ -56,12 +57,3 @@ def test_settings_that_cannot_work_are_refused_as_they_are_read(
     printed = capsys.readouterr()
     text = f"{printed.out} {printed.err} {caught.value.code}".replace("\u2502", " ")
     assert words in " ".join(text.split())
-
-
-def test_errors_that_training_expects_are_said_in_a_line(monkeypatch):
-    def main(options):
-        raise RunFolderError("no such folder")
-
-    monkeypatch.setattr("sys.argv", ["study"])
-    with pytest.raises(SystemExit, match="error: no such folder"):
-        command(SmallStudy, main, "")
