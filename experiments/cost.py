@@ -21,7 +21,7 @@ from tqdm import tqdm
 from experiments.markdown import markdown_table
 from experiments.nets import IMAGE_NETS
 from experiments.presets import CIFAR, IMAGENET
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 from experiments.training.classification import Batch, classification_loss
 from experiments.training.image_config import ImageConfig
 
@@ -110,9 +110,7 @@ def main(options: Options) -> None:
         )
     record |= {"assumed_teraflops": options.teraflops, "presets": rows}
     text = markdown(record)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "cost.json", record)
-    (options.out / "cost.md").write_text(text)
+    write_results(options.out, "cost", record, text)
     print(text)
 
 

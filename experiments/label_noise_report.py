@@ -9,7 +9,7 @@ import matplotlib.figure
 
 from experiments import palette
 from experiments.markdown import markdown_table
-from experiments.provenance import write_json
+from experiments.provenance import write_results
 from experiments.run_summary import summary
 from experiments.runs import Run
 from experiments.statistics import mean_of
@@ -49,9 +49,7 @@ def write_report(
     """
     order = operator.itemgetter("noise_rate", "method", "rho", "seed")
     record = {**record, "runs": sorted(results, key=order)}
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "label_noise.json", record)
-    (out / "label_noise.md").write_text(markdown(record))
+    write_results(out, "label_noise", record, markdown(record))
     _draw(record["runs"], record["study"]["seeds"][0], out / "label_noise.png")
 
 

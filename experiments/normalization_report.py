@@ -22,7 +22,7 @@ from tyro.conf import Positional
 from experiments import palette
 from experiments.markdown import markdown_table
 from experiments.presets import SCHEMES
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 from experiments.run_summary import summary
 from experiments.runs import Run, find_runs
 from experiments.statistics import Mean, mean_of
@@ -96,12 +96,10 @@ def write_report(
         ValueError: If there is none, or they differ otherwise.
     """
     _check_alike(runs)
-    out.mkdir(parents=True, exist_ok=True)
     results = [{"scheme": scheme_of(run), **summary(run)} for run in runs]
     results.sort(key=operator.itemgetter("scheme", "rho", "seed"))
     record = {**record, "runs": results}
-    write_json(out / "normalization.json", record)
-    (out / "normalization.md").write_text(markdown(record))
+    write_results(out, "normalization", record, markdown(record))
     draw(results, out / "normalization.png")
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,21 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, record: dict[str, Any]) -> None:
+def write_results(out: Path, name: str, record: Mapping[str, Any], text: str) -> None:
+    """Writes NAME.json and NAME.md, in a folder that is made if need be.
+
+    Args:
+        out: The folder.
+        name: Of the study.
+        record: What was found, with its `provenance`.
+        text: The same for a reader, in Markdown.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / f"{name}.json", record)
+    (out / f"{name}.md").write_text(text)
+
+
+def write_json(path: Path, record: Mapping[str, Any]) -> None:
     """Writes an indented JSON file that keeps each list of numbers on one line.
 
     Numbers that are not finite, which JSON lacks, become null.

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from experiments import palette
 from experiments.markdown import markdown_table
-from experiments.provenance import write_json
+from experiments.provenance import write_results
 from experiments.runs import Run
 from experiments.statistics import mean_of
 from experiments.training.run_folder import RunFolder
@@ -83,9 +83,7 @@ def write_report(
     """
     order = operator.itemgetter("method", "rho", "seed")
     record = {**record, "runs": sorted(results, key=order)}
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "translation.json", record)
-    (out / "translation.md").write_text(markdown(record))
+    write_results(out, "translation", record, markdown(record))
     figure = _draw(record["runs"], record["study"]["seeds"][0])
     figure.savefig(out / "translation.png", dpi=120)
 

@@ -90,11 +90,7 @@ def test_a_radius_that_turns_out_to_be_none_gives_no_perturbation(rho, p):
 
 
 FLOAT32_MAX = float(jnp.finfo(jnp.float32).max)
-
-
 ELEMENTWISE = asam_jax.elementwise(eta=0.0)
-
-
 FILTERWISE = asam_jax.filterwise(eta=0.0, is_filter={"kernel": True})
 
 

@@ -21,7 +21,7 @@ from experiments.benchmarks.methods import LIKE_FOR_LIKE, jax_methods
 from experiments.benchmarks.problems import PROBLEMS
 from experiments.benchmarks.steps import Program, compile_step, num_parameters, rows
 from experiments.benchmarks.timing import comparisons, interleave
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 
 # PyTorch's idle threads would spin while XLA is timed; read when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -76,9 +76,7 @@ def main(options: Options) -> None:
             for axis, batch_size, problem in points
         ]
     text = report.markdown(record)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "benchmark.json", record)
-    (options.out / "benchmark.md").write_text(text)
+    write_results(options.out, "benchmark", record, text)
     figures.draw(record, options.out / "benchmark.png")
     print(text)
 

@@ -28,7 +28,7 @@ from experiments.benchmarks.projection import Speeds, markdown, project
 from experiments.cost import gradient_flops
 from experiments.nets import IMAGE_NETS
 from experiments.presets import IMAGENET
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 from experiments.training.classification import Batch
 from experiments.training.classification_task import classification_task
 from experiments.training.config import StateSharding
@@ -189,10 +189,8 @@ def main(options: Options) -> None:
         "programs": rows,
         "projections": projected,
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "communication.json", record)
     text = markdown(rows, projected, options.speeds)
-    (options.out / "communication.md").write_text(text)
+    write_results(options.out, "communication", record, text)
     print(text)
 
 

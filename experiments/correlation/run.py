@@ -11,7 +11,7 @@ from experiments.correlation.figure import draw
 from experiments.correlation.models import train_and_measure
 from experiments.correlation.report import markdown
 from experiments.correlation.results import columns
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 from experiments.settings_error import SettingsError
 
 
@@ -46,8 +46,7 @@ def run(study: Study, out: Path, data_dir: str) -> None:
     name = (
         "correlation" if study.dataset == "digits" else f"correlation-{study.dataset}"
     )
-    write_json(out / f"{name}.json", record)
-    (out / f"{name}.md").write_text(text)
+    write_results(out, name, record, text)
     draw(study, results, found, out / f"{name}.png")
     print(text)
     print(f"Tables, results and figure: {out}/{name}.*")

@@ -18,7 +18,7 @@ from experiments.digits.methods import Method, methods
 from experiments.digits.results import Result
 from experiments.digits.tasks import noisy_digits
 from experiments.digits.training import Accuracies, initial_params, loss_fn, train
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 
 
 def run(config: Config) -> None:
@@ -117,8 +117,7 @@ def _write(
     results: list[Result],
     curves: dict[str, Climb],
 ) -> None:
-    write_json(config.out / "digits.json", record)
-    (config.out / "digits.md").write_text(text)
+    write_results(config.out, "digits", record, text)
     figures.accuracy_against_rho(results, config.out / "digits-rho.png")
     figures.learning_curves(results, config.out / "digits-curves.png")
     figures.invariance(curves, config.out / "digits-invariance.png")

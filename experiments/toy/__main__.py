@@ -6,7 +6,7 @@ import pathlib
 import tyro
 
 from experiments import toy
-from experiments.provenance import provenance, write_json
+from experiments.provenance import provenance, write_results
 from experiments.toy import figures, report
 from experiments.toy.balls import BALLS
 from experiments.toy.trajectories import METHODS, STARTS, trajectory
@@ -26,9 +26,7 @@ def main(options: Options) -> None:
     ways = [trajectory(method, start) for method in METHODS for start in STARTS]
     results = report.record(ways, BALLS)
     text = report.markdown(results)
-    options.out.mkdir(parents=True, exist_ok=True)
-    write_json(options.out / "toy.json", {**origin, **results})
-    (options.out / "toy.md").write_text(text)
+    write_results(options.out, "toy", {**origin, **results}, text)
     figures.draw_trajectories(ways, options.out / "toy_trajectories.png")
     figures.draw_balls(BALLS, options.out / "toy_balls.png")
     print(text)

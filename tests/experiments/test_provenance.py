@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from experiments import provenance
-from experiments.provenance import write_json
+from experiments.provenance import write_json, write_results
 
 
 def test_provenance_names_command_commit_versions_and_machine(monkeypatch):
@@ -31,6 +31,14 @@ def test_commit_and_its_changes(tmp_path, monkeypatch):
     assert len(record["commit"]) == 40 and record["uncommitted_changes"] is False
     (tmp_path / "file").touch()
     assert provenance.provenance()["uncommitted_changes"] is True
+
+
+def test_results_are_a_record_and_a_text_in_a_folder_that_may_be_new(tmp_path):
+    for found in (1, 2):  # the second replaces the first
+        write_results(tmp_path / "new" / "er", "study", {"found": found}, f"{found}\n")
+    files = {path.name: path.read_text() for path in (tmp_path / "new/er").iterdir()}
+    assert json.loads(files.pop("study.json")) == {"found": 2}
+    assert files == {"study.md": "2\n"}
 
 
 def test_json_keeps_lists_of_numbers_on_a_line(tmp_path):
